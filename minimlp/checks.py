@@ -1,0 +1,135 @@
+"""Argument checks: each returns the argument ready for use or names it and its value.
+
+One-dimensional data may come as (N,); complex arrays stay complex, so that the
+complex step reaches the formulas.
+"""
+
+from numbers import Integral, Real
+
+import numpy as np
+
+from .gaussian import Params
+from .loss import STRUCTURAL
+
+
+class InputError(ValueError):
+    """Bad input.  The message names the argument and its value."""
+
+
+def short(value):
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def number(name, value):
+    """A finite real number, as a float."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.ndarray)):
+        raise InputError(f"{name} = {short(value)}: expected a number")
+    if np.ndim(value) or not np.isfinite(value):
+        raise InputError(f"{name} = {short(value)}: expected one finite number")
+    return float(value)
+
+
+def positive(name, value):
+    if number(name, value) <= 0:
+        raise InputError(f"{name} = {value}: must be greater than 0")
+    return float(value)
+
+
+def count(name, value, least=1):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral) or value < least:
+        raise InputError(f"{name} = {short(value)}: expected a whole number, at least {least}")
+    return int(value)
+
+
+def choice(name, value, options):
+    if value not in options:
+        raise InputError(f"{name} = {short(value)}: expected one of {', '.join(options)}")
+    return value
+
+
+def array(name, value, shape):
+    """A finite floating-point or complex array of the given shape; None in it is any size but 0."""
+    try:
+        value = np.asarray(value)
+    except ValueError:
+        raise InputError(f"{name}: expected an array, got rows of different lengths") from None
+    if value.dtype.kind in "iu":
+        value = value.astype(float)
+    if value.dtype.kind not in "fc" or value.dtype == np.float16:
+        raise InputError(f"{name} has type {value.dtype}: expected float32 or float64")
+    fits = len(shape) == value.ndim and all(
+        size > 0 if wanted is None else size == wanted for size, wanted in zip(value.shape, shape))
+    if not fits:
+        wanted = ", ".join("any" if size is None else str(size) for size in shape)
+        wanted += "," if len(shape) == 1 else ""
+        empty = ", not empty" if None in shape else ""
+        raise InputError(f"{name} has shape {value.shape}: expected ({wanted}){empty}")
+    bad = np.argwhere(~np.isfinite(value))
+    if len(bad):
+        where = ", ".join(map(str, bad[0]))
+        raise InputError(f"{name}[{where}] = {value[tuple(bad[0])]}: must be finite")
+    return value
+
+
+def points(name, value, dimensions=None):
+    """Points in d dimensions, (N, d); (N,) is taken as d = 1."""
+    if np.ndim(value) == 1:
+        value = np.asarray(value)[:, None]
+    return array(name, value, (None, dimensions))
+
+
+def two_sets(prototypes, x):
+    """Prototypes (M, d) and samples (N, d) of the same d."""
+    x = points("x", x)
+    return points("prototypes", prototypes, x.shape[1]), x
+
+
+def params(value, dimensions=None):
+    if not isinstance(value, Params):
+        raise InputError(f"params = {short(value)}: expected minimlp.Params")
+    b = points("params.b", value.b, dimensions)
+    return Params(w=array("params.w", value.w, (len(b),)), b=b,
+                  v=array("params.v", value.v, (len(b),)), c=array("params.c", value.c, ()))
+
+
+def at_finite_prototypes(value):
+    """Params whose prototypes -b/w exist."""
+    zero = np.flatnonzero(value.w == 0)
+    if len(zero):
+        raise InputError(f"params.w[{zero[0]}] = 0: the prototype -b/w of this unit is at infinity")
+    return value
+
+
+def coefficients(value, extra=None):
+    """Loss coefficients by name: known names, finite, not negative."""
+    for name in extra or {}:
+        if name in ("fit", *STRUCTURAL):
+            raise InputError(f"extra[{name!r}]: this name is a built-in loss")
+        if not callable(extra[name]):
+            raise InputError(f"extra[{name!r}] = {short(extra[name])}: expected a function")
+    names = (*STRUCTURAL, *(extra or {}))
+    for name in mapping("coefficients", value):
+        if name not in names:
+            raise InputError(f"coefficients[{name!r}]: unknown loss, expected {', '.join(names)}")
+        if number(f"coefficients[{name!r}]", value[name]) < 0:
+            raise InputError(f"coefficients[{name!r}] = {value[name]}: must not be negative")
+    return {name: float(weight) for name, weight in value.items()}
+
+
+def temperatures(value, needed=()):
+    """Temperatures by loss name: known names, positive, all of the needed ones there."""
+    for name in mapping("temperatures", value):
+        if name not in ("coverage", "separation"):
+            raise InputError(f"temperatures[{name!r}]: expected coverage or separation")
+        positive(f"temperatures[{name!r}]", value[name])
+    for name in needed:
+        if name not in value:
+            raise InputError(f"temperatures[{name!r}] is missing: an active loss needs it")
+    return {name: float(temperature) for name, temperature in value.items()}
+
+
+def mapping(name, value):
+    if not hasattr(value, "items"):
+        raise InputError(f"{name} = {short(value)}: expected a mapping by loss name")
+    return value

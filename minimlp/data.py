@@ -1,0 +1,37 @@
+"""The samples of the specialization study."""
+
+import numpy as np
+
+from . import checks
+
+TARGETS = ("sin", "identity", "random")
+
+
+def uniform_samples(size, seed, target="sin"):
+    """Uniform one-dimensional samples and their targets (ours).
+
+    x ~ U(-1, 1), then y = sin(pi x), y = x, or y ~ U(-1, 1).
+
+    Parameters
+    ----------
+    size : int
+        N.
+    seed : int, sequence of ints or numpy.random.Generator
+    target : {"sin", "identity", "random"}
+
+    Returns
+    -------
+    x : array (N, 1)
+    y : array (N,)
+
+    Raises
+    ------
+    InputError
+    """
+    checks.choice("target", target, TARGETS)
+    random = np.random.default_rng(seed)
+    x = random.uniform(-1, 1, checks.count("size", size))
+    targets = {"sin": lambda: np.sin(np.pi * x),
+               "identity": lambda: x.copy(),
+               "random": lambda: random.uniform(-1, 1, size)}
+    return x[:, None], targets[target]()

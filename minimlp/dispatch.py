@@ -1,0 +1,152 @@
+"""The public computations: arguments checked once, then the backend's function of that name.
+
+The only place that says 'backend'.  "numpy" is the reference (gaussian.py,
+structural.py, loss.py, train.py); a fast backend is a module of `BACKENDS` with
+functions of the same names and signatures.
+"""
+
+import importlib
+
+import numpy as np
+
+from . import checks, gaussian, loss, structural, train as training
+
+BACKENDS = {"cpu": "minimlp.kernels.cpu", "gpu": "minimlp.kernels.gpu"}
+
+
+def available_backends():
+    """Which backends work here.
+
+    Returns
+    -------
+    dict of str to (None or str)
+        For each of "numpy", "cpu" and "gpu": None if it works, else why it does
+        not, in one line.
+    """
+    reasons = {"numpy": None}
+    for name, module in BACKENDS.items():
+        try:
+            importlib.import_module(module)
+            reasons[name] = None
+        except ImportError as error:
+            reasons[name] = f"not available: {error}"
+    return reasons
+
+
+def implementation(reference, backend):
+    """The backend's twin of a reference function."""
+    checks.choice("backend", backend, ("numpy", *BACKENDS))
+    if backend == "numpy":
+        return reference
+    try:
+        return getattr(importlib.import_module(BACKENDS[backend]), reference.__name__)
+    except ImportError as error:
+        raise checks.InputError(f"backend = {backend!r}: not available: {error}") from None
+
+
+def documented(reference):
+    """Gives a public function the reference's documentation, and says what differs."""
+    def decorate(function):
+        function.__doc__ = reference.__doc__.rstrip() + """
+
+    Checked
+    -------
+    `backend` is "numpy" (the reference), "cpu" or "gpu": see `available_backends`.
+    One-dimensional points may be given as (N,).  Raises `InputError`, a
+    ValueError, for a wrong shape or type, empty or non-finite data, a
+    temperature that is not positive, a coefficient that is negative, or a
+    prototype at infinity; it names the argument and the value.
+    """
+        return function
+    return decorate
+
+
+@documented(gaussian.init_params)
+def init_params(x, width, seed):
+    return gaussian.init_params(checks.points("x", x), checks.count("width", width), seed)
+
+
+@documented(gaussian.prototypes)
+def prototypes(params):
+    return gaussian.prototypes(checks.at_finite_prototypes(checks.params(params)))
+
+
+@documented(gaussian.forward)
+def forward(params, x, backend="numpy"):
+    x = checks.points("x", x)
+    params = checks.params(params, x.shape[1])
+    return implementation(gaussian.forward, backend)(params, x)
+
+
+@documented(gaussian.backward)
+def backward(params, x, hidden, d_output, d_hidden=0.0, backend="numpy"):
+    x = checks.points("x", x)
+    params = checks.params(params, x.shape[1])
+    shape = len(x), len(params.w)
+    hidden = checks.array("hidden", hidden, shape)
+    d_output = checks.array("d_output", d_output, shape[:1])
+    if np.ndim(d_hidden) or d_hidden != 0:
+        d_hidden = checks.array("d_hidden", d_hidden, shape)
+    return implementation(gaussian.backward, backend)(params, x, hidden, d_output, d_hidden)
+
+
+@documented(structural.softmin)
+def softmin(prototypes, x, temperature, offsets=None, backend="numpy"):
+    shape = np.shape(prototypes)
+    prototypes, x = checks.two_sets(prototypes, x)
+    if offsets is not None:
+        offsets = checks.array("offsets", offsets, (len(prototypes),))
+    temperature = checks.positive("temperature", temperature)
+    values, gradient, nearest, distance = implementation(structural.softmin, backend)(
+        prototypes, x, temperature, offsets)
+    return values, gradient.reshape(shape), nearest, distance
+
+
+@documented(structural.coverage)
+def coverage(prototypes, x, temperature, backend="numpy"):
+    shape = np.shape(prototypes)
+    prototypes, x = checks.two_sets(prototypes, x)
+    temperature = checks.positive("temperature", temperature)
+    value, gradient = implementation(structural.coverage, backend)(prototypes, x, temperature)
+    return value, gradient.reshape(shape)
+
+
+@documented(structural.separation)
+def separation(prototypes, temperature, backend="numpy"):
+    shape = np.shape(prototypes)
+    prototypes = checks.points("prototypes", prototypes)
+    temperature = checks.positive("temperature", temperature)
+    value, gradient = implementation(structural.separation, backend)(prototypes, temperature)
+    return value, gradient.reshape(shape)
+
+
+@documented(structural.overlap)
+def overlap(hidden, backend="numpy"):
+    return implementation(structural.overlap, backend)(
+        checks.array("hidden", hidden, (None, None)))
+
+
+@documented(loss.objective)
+def objective(params, x, y, coefficients, temperatures, extra=None, backend="numpy"):
+    problem = checked_problem(params, x, y, coefficients, temperatures, extra)
+    return implementation(loss.objective, backend)(*problem, extra)
+
+
+@documented(training.train)
+def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra=None,
+          callback=None, backend="numpy"):
+    problem = checked_problem(params, x, y, coefficients, temperatures, extra)
+    steps, rate = checks.count("steps", steps, least=0), checks.positive("rate", rate)
+    return implementation(training.train, backend)(*problem, steps, rate, extra, callback)
+
+
+def checked_problem(params, x, y, coefficients, temperatures, extra):
+    x = checks.points("x", x)
+    y = checks.array("y", y, (len(x),))
+    params = checks.params(params, x.shape[1])
+    coefficients = checks.coefficients(coefficients, extra)
+    active = [name for name, weight in coefficients.items() if weight != 0]
+    if any(name != "overlap" for name in active):
+        checks.at_finite_prototypes(params)
+    needed = [name for name in active if name in ("coverage", "separation")]
+    return params, x, y, coefficients, checks.temperatures(temperatures, needed)

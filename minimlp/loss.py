@@ -1,0 +1,86 @@
+"""The fit (E3) and the objective (E7): what a network is trained on, in NumPy.
+
+Nothing here checks its arguments: the public forms do (dispatch.py).
+"""
+
+import numpy as np
+
+from .gaussian import Params, backward, forward, prototypes, prototypes_backward
+from .structural import coverage, overlap, separation
+
+STRUCTURAL = ("coverage", "separation", "overlap")
+
+
+def fit(output, y):
+    """Mean squared error (E3): L = (1/N) sum_i (f_i - y_i)^2, dL/df_i = (2/N) (f_i - y_i).
+
+    Parameters
+    ----------
+    output, y : array (N,)
+
+    Returns
+    -------
+    value : float
+        In the squared units of y.
+    gradient : array (N,)
+        dL/df.
+    """
+    residual = output - y
+    return np.mean(residual * residual), (2 / len(y)) * residual
+
+
+def objective(params, x, y, coefficients, temperatures, extra=None):
+    """Fit plus weighted structural losses (E7), with the gradient in the parameters.
+
+        L = fit + lambda_c coverage + lambda_s separation + lambda_o overlap + ...
+
+    Overlap enters the backward pass (E1) at the responses; the losses of the
+    prototypes alone enter at p and reach w and b by (E8).
+
+    Parameters
+    ----------
+    params : Params
+    x : array (N, d)
+    y : array (N,)
+    coefficients : mapping of str to float
+        lambda >= 0 by loss name, {"coverage": 0.1}.  A loss that is not named is
+        absent, and 0 is the same as absent, bit for bit.
+    temperatures : mapping of str to float
+        tau > 0 of coverage and separation, where they are active; in the
+        squared units of x.
+    extra : mapping of str to function, optional
+        Your own losses: each function takes the prototypes (M, d) and returns
+        (value, gradient (M, d)).  Active where `coefficients` names it.
+
+    Returns
+    -------
+    value : float
+    gradient : Params
+    terms : dict of str to float
+        Each active loss by name, "fit" first, without its coefficient.
+    """
+    active = {name: weight for name, weight in coefficients.items() if weight != 0}
+    output, hidden = forward(params, x)
+    terms = {}
+    terms["fit"], d_output = fit(output, y)
+    d_hidden = 0.0
+    if "overlap" in active:
+        terms["overlap"], d_hidden = overlap(hidden)
+        d_hidden = active["overlap"] * d_hidden
+    gradient = backward(params, x, hidden, d_output, d_hidden)
+
+    losses = {"coverage": lambda p: coverage(p, x, temperatures["coverage"]),
+              "separation": lambda p: separation(p, temperatures["separation"]),
+              **(extra or {})}
+    losses = {name: loss for name, loss in losses.items() if name in active}
+    if losses:
+        p = prototypes(params)
+        d_prototypes = 0.0
+        for name, loss in losses.items():
+            terms[name], d_loss = loss(p)
+            d_prototypes = d_prototypes + active[name] * d_loss
+        through_p = prototypes_backward(params, p, d_prototypes)
+        gradient = Params(*(a + b for a, b in zip(gradient, through_p)))
+
+    value = terms["fit"] + sum(active[name] * terms[name] for name in terms if name != "fit")
+    return value, gradient, terms

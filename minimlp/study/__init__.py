@@ -1,0 +1,1 @@
+"""Studies: many runs, a log that survives anything, and verdicts computed from the data."""

@@ -1,0 +1,102 @@
+"""Runs a study's runs: in this process, over worker processes, or on any executor."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from ..checks import count
+from .store import RunLog
+
+
+def run_study(config, executor=None, jobs=1, log=None, progress=False):
+    """Run what a study's log does not hold yet.
+
+    Parameters
+    ----------
+    config : StudyConfig or SweepConfig
+    executor : concurrent.futures.Executor, optional
+        Carries the runs; a process pool, Dask's `client.get_executor()` or
+        `mpi4py.futures.MPIPoolExecutor()` will do.
+    jobs : int
+        Without an executor: the number of worker processes; 1 is this process.
+    log : RunLog, optional
+        Where finished runs are kept; in memory when left out.
+    progress : bool
+        Whether to show a progress line on stderr, if that is a terminal.
+
+    Returns
+    -------
+    list of dict
+        One row a run, in the study's order, whoever ran it and whenever.
+
+    Raises
+    ------
+    InputError
+    KeyboardInterrupt
+        On Ctrl-C, after the workers have stopped.
+    """
+    count("jobs", jobs)
+    log = log or RunLog(config.identity())
+    runs = config.runs()
+    todo = sorted((run for run in runs if run not in log), key=lambda run: -run["size"])
+    line = Progress(len(todo), progress)
+    if executor is not None:
+        submit_all(executor, config, todo, log, line)
+    elif jobs == 1 or len(todo) < 2:
+        for run in todo:
+            log.append(run, timed(config, run))
+            line.advance()
+    else:
+        with ProcessPoolExecutor(jobs, initializer=prepare_worker) as pool:
+            submit_all(pool, config, todo, log, line)
+    line.close()
+    return [{**run, **log[run]["result"]} for run in runs]
+
+
+def submit_all(executor, config, todo, log, line):
+    futures = {executor.submit(timed, config, run): run for run in todo}
+    try:
+        for future in as_completed(futures):
+            log.append(futures[future], future.result())
+            line.advance()
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
+
+
+def timed(config, run):
+    start = time.perf_counter()
+    record = config.execute(run)
+    return {**record, "seconds": round(time.perf_counter() - start, 4)}
+
+
+def prepare_worker():
+    """Ctrl-C is the parent's to answer; and a worker whose parent was killed ends too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
+class Progress:
+    """One line on a terminal: how many runs are done, how fast, how long the rest takes."""
+
+    def __init__(self, total, wanted=True):
+        self.total, self.done, self.start = total, 0, time.perf_counter()
+        self.shown = wanted and total > 0 and sys.stderr.isatty()
+
+    def advance(self):
+        self.done += 1
+        if self.shown:
+            rate = self.done / (time.perf_counter() - self.start)
+            left = (self.total - self.done) / rate
+            sys.stderr.write(f"\r{self.done}/{self.total} runs  {rate:.1f}/s  {left:.0f} s left \033[K")
+            sys.stderr.flush()
+
+    def close(self):
+        if self.shown:
+            sys.stderr.write("\n")

@@ -1,0 +1,270 @@
+"""The specialization study: sizes x masks x seeds, and the claims A1 to A8 (paper A)."""
+
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+from .. import checks
+from ..data import TARGETS, uniform_samples
+from ..dispatch import implementation, init_params, prototypes, train
+from ..loss import STRUCTURAL, objective
+from ..metrics import expelled_fraction, reconstruction_error, specialization_ratio
+from .store import versions
+from .verdicts import Contrast, claim, compare, worst
+
+MASKS = ("none", "coverage", "separation", "overlap", "coverage+separation",
+         "coverage+overlap", "separation+overlap", "coverage+separation+overlap")
+METRICS = ("fit_error", "reconstruction_error", "specialization_ratio", "expelled_fraction")
+COLUMNS = ("size", *STRUCTURAL, "seed", *METRICS, "diverged")
+LARGER_IS_BETTER = {"specialization_ratio"}
+FRAME_STEPS = 10        # a frame of the demonstration every so many steps
+
+
+def mask_name(text):
+    """The mask's own name, whatever the order of its losses: 'overlap+coverage'."""
+    losses = str(text).split("+")
+    for loss in losses:
+        if text != "none" and loss not in STRUCTURAL:
+            raise checks.InputError(f"mask {text!r}: unknown loss {loss!r}, expected 'none' or "
+                                    f"{', '.join(STRUCTURAL)} joined by +")
+    return text if text == "none" else "+".join(loss for loss in STRUCTURAL if loss in losses)
+
+
+def distinct(name, values, check):
+    """A non-empty tuple of checked values, none of them twice."""
+    values = tuple(check(value) for value in values)
+    if not values:
+        raise checks.InputError(f"{name} is empty: at least one is needed")
+    for value in values:
+        if values.count(value) > 1:
+            raise checks.InputError(f"{name}: {value} is given twice")
+    return values
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings that the study and the temperature sweep share (the nominal ones are ours)."""
+
+    sizes: tuple = (3, 5, 10, 20, 50, 100)
+    seeds: int = 10
+    first_seed: int = 0
+    steps: int = 2000
+    rate: float = 0.01
+    coefficient: float = 0.1
+    target: str = "sin"
+    backend: str = "numpy"
+
+    def __post_init__(self):
+        object.__setattr__(self, "sizes", distinct(
+            "sizes", self.sizes, lambda size: checks.count("sizes", size)))
+        checks.count("seeds", self.seeds)
+        checks.count("first_seed", self.first_seed, least=0)
+        checks.count("steps", self.steps, least=0)
+        checks.positive("rate", self.rate)
+        checks.positive("coefficient", self.coefficient)
+        checks.choice("target", self.target, TARGETS)
+        implementation(objective, self.backend)
+
+    def seed_range(self):
+        return range(self.first_seed, self.first_seed + self.seeds)
+
+    def identity(self):
+        """What makes this study this study: its command, settings, backend and versions."""
+        settings = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "backend"}
+        return {"command": self.command, "settings": settings, "backend": self.backend,
+                "versions": versions()}
+
+    def train(self, size, seed, mask, temperatures, callback=None):
+        """One training, as the study starts and runs it: (training, x)."""
+        x, y = uniform_samples(size, [seed, size, 0], self.target)
+        start = init_params(x, size, [seed, size, 1])
+        coefficients = {} if mask == "none" else dict.fromkeys(mask.split("+"), self.coefficient)
+        return train(start, x, y, coefficients, temperatures, self.steps, self.rate,
+                     callback=callback, backend=self.backend), x
+
+
+@dataclass(frozen=True)
+class StudyConfig(TrainingConfig):
+    """Settings of `minimlp study`.
+
+    Attributes
+    ----------
+    sizes : tuple of int
+        N, with M = N.
+    masks : tuple of str
+        Active losses joined by +, or "none".
+    seeds, first_seed : int
+        Seeds first_seed, ..., first_seed + seeds - 1.
+    steps : int
+    rate, coefficient : float
+        Adam's step size; lambda of every active loss.
+    coverage_temperature, separation_temperature : float
+        tau, in the squared units of x.
+    target : {"sin", "identity", "random"}
+    backend : str
+    """
+
+    masks: tuple = MASKS
+    coverage_temperature: float = 0.02
+    separation_temperature: float = 0.001
+    command = "study"
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "masks", distinct("masks", self.masks, mask_name))
+        checks.positive("coverage_temperature", self.coverage_temperature)
+        checks.positive("separation_temperature", self.separation_temperature)
+
+    @property
+    def temperatures(self):
+        return {"coverage": self.coverage_temperature, "separation": self.separation_temperature}
+
+    def runs(self):
+        return [{"size": size, "mask": mask, "seed": seed} for size in self.sizes
+                for mask in self.masks for seed in self.seed_range()]
+
+    def execute(self, run):
+        training, x = self.train(run["size"], run["seed"], run["mask"], self.temperatures)
+        return measured(training, x)
+
+    def demonstration(self):
+        """Whole trainings to look at, at about ten units: arrays for an npz file.
+
+        x, y and steps (T,), and for each single loss and none the parameters (T, P),
+        as `Params.to_vector` orders them, and the width.
+        """
+        size = min(self.sizes, key=lambda size: abs(size - 10))
+        x, y = uniform_samples(size, [self.first_seed, size, 0], self.target)
+        arrays = {"x": x, "y": y, "steps": np.arange(0, self.steps + 1, FRAME_STEPS)}
+        for mask in MASKS[:4]:
+            frames = []
+
+            def keep(step, params, value, terms):
+                if step % FRAME_STEPS == 0:
+                    frames.append(params.to_vector())
+
+            self.train(size, self.first_seed, mask, self.temperatures, keep)
+            arrays[mask] = np.array(frames)
+        return arrays
+
+
+def measured(training, x):
+    """The record of a training: metrics of its last prototypes, and its parameters."""
+    params = training.params
+    diverged = training.diverged or not np.all(params.w)
+    result = dict.fromkeys(METRICS)
+    if not diverged:
+        p = prototypes(params)
+        result = {"fit_error": float(training.terms["fit"]),
+                  "reconstruction_error": reconstruction_error(p, x),
+                  "specialization_ratio": specialization_ratio(p, x),
+                  "expelled_fraction": expelled_fraction(p, x)}
+    return {"result": {**result, "diverged": int(diverged)},
+            "params": {name: array.tolist() for name, array in params._asdict().items()}}
+
+
+def csv_rows(rows):
+    """Rows as results.csv has them: the losses as 0 or 1."""
+    return [{**row, **{loss: int(loss in row["mask"]) for loss in STRUCTURAL}} for row in rows]
+
+
+def metric_table(rows, metric, column="mask"):
+    """{size: {column's value: {seed: value}}}; diverged runs get the worst value at their size."""
+    table = {}
+    for size in dict.fromkeys(row["size"] for row in rows):
+        values = {(row[column], row["seed"]): np.nan if row[metric] is None else row[metric]
+                  for row in rows if row["size"] == size}
+        for (name, seed), value in worst(values, metric in LARGER_IS_BETTER).items():
+            table.setdefault(size, {}).setdefault(name, {})[seed] = value
+    return table
+
+
+def masks_contrast(rows, metric, expected, ours, theirs, bound=0.0, scale=np.asarray, label=None):
+    """Paired over seeds: the mean of scale(metric) over masks `ours` less that over `theirs`."""
+    comparisons = []
+    larger = metric in LARGER_IS_BETTER
+    for size, by_mask in metric_table(rows, metric).items():
+        if not {*ours, *theirs} <= {*by_mask}:
+            continue
+        means = [scale([list(by_mask[mask].values()) for mask in masks]).mean(axis=0)
+                 for masks in (ours, theirs)]
+        comparisons.append(compare(means[0] - means[1], size, bound, larger))
+    label = label or f"{metric}: {' and '.join(ours)} - {' and '.join(theirs)}"
+    return Contrast(label, expected, larger, comparisons)
+
+
+def log10_error(values):
+    return np.log10(np.maximum(values, 1e-300))
+
+
+def claims(rows):
+    """The claims A1 to A8 with their verdicts, from the study's rows.
+
+    Parameters
+    ----------
+    rows : list of dict
+        As `run_study` returns them.
+
+    Returns
+    -------
+    list of Claim
+    """
+    def contrast(metric, expected, mask, baseline="none"):
+        return masks_contrast(rows, metric, expected, [mask], [baseline])
+
+    def factorial(metric, expected, loss, **options):
+        on = [mask for mask in MASKS if loss in mask]
+        off = [mask for mask in MASKS if loss not in mask]
+        return masks_contrast(rows, metric, expected, on, off, **options)
+
+    largest = max(row["size"] for row in rows)
+    at_largest = [row for row in rows if row["size"] == largest]
+    error, usage, expelled = METRICS[1:]
+    return [
+        claim("A1", "coverage gives the lowest reconstruction error at every size",
+              [contrast(error, "better", "coverage", other)
+               for other in ("none", "separation", "overlap")],
+              "the losses' formulas and all settings"),
+        claim("A2", "coverage raises the specialization ratio over the standard baseline",
+              [contrast(usage, "better", "coverage"),
+               factorial(usage, "better", "coverage", label=f"{usage}: masks with coverage - without")],
+              "the factorial contrast"),
+        claim("A3", "separation is mixed: better at some sizes, worse at others",
+              [contrast(error, "better", "separation")],
+              "holds if better somewhere and worse somewhere", expect_mixed=True),
+        claim("A4", "overlap is harmful at every size",
+              [contrast(error, "worse", "overlap"),
+               factorial(error, "worse", "overlap", label=f"{error}: masks with overlap - without")],
+              "the factorial contrast"),
+        claim("A5", "overlap-active runs fit the data as well as overlap-free ones",
+              [factorial("fit_error", "better", "overlap", bound=float(np.log10(2)), scale=log10_error,
+                         label="log10 fit_error: masks with overlap - without, bound log10 2")],
+              "'as well' means a geometric mean less than twice as large"),
+        claim("A6", "overlap pushes prototypes out of the hull; coverage pulls them in",
+              [contrast(expelled, "worse", "overlap"), contrast(expelled, "better", "coverage")],
+              "separation's part is judged by the temperature sweep"),
+        claim("A7", f"the prototype positions at the largest size (here {largest}) show it",
+              [masks_contrast(at_largest, expelled, "worse", ["overlap"], ["none"]),
+               masks_contrast(at_largest, expelled, "better", ["coverage"], ["none"])],
+              "the figure's message as two contrasts"),
+        claim("A8", "a repulsive loss needs a compatible attractor",
+              [contrast(error, "better", "coverage+overlap", "overlap"),
+               contrast(error, "better", "coverage+separation", "separation")],
+              "the principle as two contrasts: adding coverage to each repulsive loss"),
+    ]
+
+
+def summary(rows, config):
+    """What summary.json holds: identity, claims, means by size and mask, diverged runs."""
+    means = [{"size": size, "mask": mask, "metric": metric,
+              "mean": float(np.mean(list(values.values())))}
+             for metric in METRICS for size, by_mask in metric_table(rows, metric).items()
+             for mask, values in by_mask.items()]
+    return {**config.identity(),
+            "claims": [{**asdict(c), "contrasts": [{**asdict(contrast), "verdict": contrast.verdict}
+                                                   for contrast in c.contrasts]}
+                       for c in claims(rows)],
+            "expelled_at_start": {size: 2 / (size + 1) for size in config.sizes},
+            "means": means,
+            "diverged": [{name: row[name] for name in ("size", "mask", "seed")}
+                         for row in rows if row["diverged"]]}

@@ -1,0 +1,177 @@
+"""A study's folder: its run log, its identity, its lock, and the files made from the log.
+
+runs.jsonl holds the identity in its first line and one run in each line after it.
+A line counts once its newline is written, so a kill in mid-write loses that line alone.
+"""
+
+import csv
+import io
+import json
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+
+from .. import __version__
+from ..checks import InputError
+
+LOG = "runs.jsonl"
+LOCK = "lock"
+
+
+def versions():
+    import scipy
+    return {"minimlp": __version__, "numpy": np.__version__, "scipy": scipy.__version__,
+            "python": platform.python_version()}
+
+
+class RunLog:
+    """The runs of one study, in memory and, with a directory, on disk.
+
+    A context manager: the directory's lock is held inside.
+
+    Parameters
+    ----------
+    identity : dict
+        Settings, backend and versions, as JSON would give them back.
+    directory : path, optional
+        Made if it is not there.
+    resume : bool
+        Whether a study found there is continued (or, if finished, read back).
+
+    Raises
+    ------
+    InputError
+        If the directory can't be written, is in use, holds other files, a damaged log or a
+        study of another identity, or the same study and resume is False.
+    """
+
+    def __init__(self, identity, directory=None, resume=False):
+        self.identity = json.loads(json.dumps(identity))
+        self.directory = None if directory is None else Path(directory)
+        self.resume = resume
+        self.records = {}
+
+    def __enter__(self):
+        if self.directory is None:
+            return self
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self.lock = open(self.directory / LOCK, "a+b")
+        except OSError as error:
+            raise InputError(f"out = {self.directory}: can't be written: {error.strerror}") from None
+        try:
+            take_lock(self.lock, self.directory)
+            self.file = self.open_log()
+        except BaseException:
+            self.lock.close()
+            raise
+        return self
+
+    def __exit__(self, *exception):
+        if self.directory is not None:
+            self.file.close()
+            self.lock.close()
+
+    def __contains__(self, run):
+        return key(run) in self.records
+
+    def __getitem__(self, run):
+        return self.records[key(run)]
+
+    def append(self, run, record):
+        """Keep the record of a run, a dict that JSON can hold."""
+        self.records[key(run)] = record
+        if self.directory is not None:
+            self.file.write(json.dumps({"run": run, **record}, allow_nan=False).encode() + b"\n")
+            self.file.flush()
+
+    def open_log(self):
+        path = self.directory / LOG
+        if not path.exists():
+            others = [entry.name for entry in self.directory.iterdir()
+                      if entry.name not in (LOCK, LOG + ".new")]
+            if others:
+                raise InputError(f"out = {self.directory}: holds other files ({others[0]}) and no "
+                                 f"{LOG}; choose a new folder")
+            replace(path, json.dumps({"identity": self.identity}).encode() + b"\n")
+        elif not self.resume:
+            self.read(path)
+            raise InputError(f"out = {self.directory}: already holds this study; add --resume to "
+                             "continue or redraw it, or choose another --out")
+        file = open(path, "r+b")
+        file.seek(self.read(path))
+        file.truncate()
+        return file
+
+    def read(self, path):
+        """Fill the records; return where the last complete line ends."""
+        content = path.read_bytes()
+        end = content.rfind(b"\n") + 1
+        lines = content[:end].splitlines()
+        try:
+            identity = json.loads(lines[0])["identity"]
+        except (IndexError, ValueError, KeyError, TypeError):
+            raise InputError(f"{path}: is not a run log (no identity in line 1)") from None
+        different = list(differences(identity, self.identity))
+        if different:
+            raise InputError(f"out = {self.directory}: holds another study: "
+                             + "; ".join(different))
+        for number, line in enumerate(lines[1:], start=2):
+            try:
+                record = json.loads(line)
+                self.records.setdefault(key(record.pop("run")), record)
+                record["result"].items()
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise InputError(f"{path}, line {number}: is not a run of this study") from None
+        return end
+
+    def write(self, name, content):
+        """Write a file of the directory in one piece; return its path."""
+        path = self.directory / name
+        replace(path, content.encode() if isinstance(content, str) else content)
+        return path
+
+
+def key(run):
+    return json.dumps(run, sort_keys=True)
+
+
+def differences(stored, wanted, prefix=""):
+    for name in sorted({*stored, *wanted}):
+        a, b = stored.get(name), wanted.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            yield from differences(a, b, prefix + name + ".")
+        elif a != b:
+            yield f"{prefix}{name} is {json.dumps(a)} there and {json.dumps(b)} here"
+
+
+def replace(path, content):
+    """Write a file so that it is there whole or not at all."""
+    new = path.with_name(path.name + ".new")
+    new.write_bytes(content)
+    os.replace(new, path)
+
+
+def take_lock(file, directory):
+    """A record lock: the system drops it when the process ends, however it ends."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise InputError(f"out = {directory}: another process is writing there") from None
+
+
+def csv_text(columns, rows):
+    """Rows (dicts) as CSV; a number that is None becomes nan."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(["nan" if row[name] is None else row[name] for name in columns])
+    return text.getvalue()

@@ -1,0 +1,192 @@
+"""The temperature sweep: separation alone, from a short reach to a long one (paper A, A6).
+
+Beside claim A6 for separation, the question that the paper leaves open: at which
+temperature tau* does expulsion begin, and does it follow tau* ~ (range/N)^2 (E5)?
+The definition of tau* and its estimate are ours.
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from .. import checks
+from ..loss import STRUCTURAL
+from .specialization import (METRICS, TrainingConfig, distinct, measured, metric_table)
+from .verdicts import RESAMPLES, Contrast, claim, compare
+
+COLUMNS = ("size", *STRUCTURAL, "separation_temperature", "seed", *METRICS, "diverged")
+LEVEL = 0.1                     # expelled excess at which expulsion counts as begun
+OTHER_LEVELS = (0.05, 0.2)      # shown beside it
+BASELINE = 0.0                  # the temperature that stands for 'no separation'
+RANGE = 2.0                     # of x ~ U(-1, 1)
+
+
+@dataclass(frozen=True)
+class SweepConfig(TrainingConfig):
+    """Settings of `minimlp sweep`; as `StudyConfig`, with a list of temperatures.
+
+    Attributes
+    ----------
+    temperatures : tuple of float
+        tau of separation, in the squared units of x; the standard baseline runs beside them.
+    """
+
+    sizes: tuple = (3, 10, 30, 100)
+    temperatures: tuple = tuple(float(f"{t:.4g}") for t in 10.0 ** (np.arange(-15, 4) / 3))
+    command = "sweep"
+
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "temperatures", tuple(sorted(distinct(
+            "temperatures", self.temperatures,
+            lambda tau: checks.positive("temperatures", tau)))))
+
+    def runs(self):
+        return [{"size": size, "temperature": tau, "seed": seed} for size in self.sizes
+                for tau in (BASELINE, *self.temperatures) for seed in self.seed_range()]
+
+    def execute(self, run):
+        mask = "separation" if run["temperature"] else "none"
+        temperatures = {"separation": run["temperature"]} if run["temperature"] else {}
+        training, x = self.train(run["size"], run["seed"], mask, temperatures)
+        return measured(training, x)
+
+
+def csv_rows(rows):
+    """Rows as results.csv has them; the baseline has separation 0 and no temperature."""
+    return [{**row, "coverage": 0, "overlap": 0, "separation": int(row["temperature"] > 0),
+             "separation_temperature": row["temperature"] or None} for row in rows]
+
+
+def expelled_excess(rows):
+    """{size: (temperatures (T,), expelled fraction less the baseline's, (seeds, T))}."""
+    excess = {}
+    for size, by_tau in metric_table(rows, "expelled_fraction", "temperature").items():
+        taus = sorted(tau for tau in by_tau if tau != BASELINE)
+        seeds = list(by_tau[BASELINE])
+        excess[size] = np.array(taus), np.array(
+            [[by_tau[tau][seed] - by_tau[BASELINE][seed] for tau in taus] for seed in seeds])
+    return excess
+
+
+def onset(temperatures, excess, level=LEVEL):
+    """The temperature above which the excess stays over the level, log-interpolated.
+
+    Parameters
+    ----------
+    temperatures : array (T,)
+        Increasing.
+    excess : array (..., T)
+        Expelled fraction less the baseline's, averaged over seeds.
+    level : float
+
+    Returns
+    -------
+    array (...)
+        tau*, in the squared units of x; nan where the excess is over the level at every
+        temperature, or under it at the largest.
+    """
+    under = excess <= level
+    last = excess.shape[-1] - 1 - np.argmax(under[..., ::-1], axis=-1)      # last one under it
+    defined = under.any(axis=-1) & (last < excess.shape[-1] - 1)
+    here = np.where(defined, last, 0)
+    there = np.minimum(here + 1, excess.shape[-1] - 1)
+    low = np.take_along_axis(excess, here[..., None], -1)[..., 0]
+    high = np.take_along_axis(excess, there[..., None], -1)[..., 0]
+    share = (level - low) / np.where(defined, high - low, 1)
+    log_tau = np.log(temperatures)
+    tau = np.exp(log_tau[here] + share * (log_tau[there] - log_tau[here]))
+    return np.where(defined, tau, np.nan)
+
+
+def estimate_onset(rows, level=LEVEL):
+    """tau* at each size and the exponent of tau* ~ N^exponent, with 95 % bootstrap intervals.
+
+    Parameters
+    ----------
+    rows : list of dict
+    level : float
+
+    Returns
+    -------
+    dict
+        "sizes": for each size tau*, low, high (None where it was not reached, or in over
+        2.5 % of the resamples), and ratio, tau* / (range/N)^2; "exponent", "low", "high";
+        "verdict" on the law tau* ~ N^-2.
+    """
+    random = np.random.default_rng(0)
+    sizes, centres, resampled = [], [], []
+    for size, (taus, excess) in expelled_excess(rows).items():
+        picks = random.integers(0, len(excess), (RESAMPLES, len(excess)))
+        sizes.append(size)
+        centres.append(float(onset(taus, excess.mean(axis=0), level)))
+        resampled.append(onset(taus, excess[picks].mean(axis=1), level))
+    table = [{"size": size, "tau": none_if_nan(centre), **interval(samples),
+              "ratio": none_if_nan(centre * (size / RANGE) ** 2)}
+             for size, centre, samples in zip(sizes, centres, resampled)]
+    slopes = exponent(sizes, np.array(resampled))
+    result = {"level": level, "sizes": table,
+              "exponent": none_if_nan(float(exponent(sizes, np.array(centres)[:, None])[0])),
+              **interval(slopes)}
+    return {**result, "verdict": law_verdict(result)}
+
+
+def exponent(sizes, onsets):
+    """Least-squares slope of log tau* against log N, for each column of onsets (S, R)."""
+    if len(sizes) < 2:
+        return np.full(onsets.shape[1], np.nan)
+    log_size = np.log(sizes) - np.mean(np.log(sizes))
+    return log_size @ np.log(onsets) / (log_size @ log_size)
+
+
+def law_verdict(result):
+    """Whether the exponent is -2: 'holds' if its interval holds -2 and is under 1 wide."""
+    if result["exponent"] is None or result["low"] is None:
+        return "not shown"
+    inside = result["low"] <= -2 <= result["high"]
+    narrow = result["high"] - result["low"] < 1
+    return ("holds" if narrow else "not shown") if inside else "fails"
+
+
+def interval(samples):
+    missing = np.isnan(samples).mean()
+    if missing > 0.025:
+        return {"low": None, "high": None}
+    low, high = np.nanpercentile(samples, [2.5, 97.5])
+    return {"low": float(low), "high": float(high)}
+
+
+def none_if_nan(value):
+    return None if np.isnan(value) else value
+
+
+def claims(rows):
+    """Claim A6 for separation: no expulsion at the smallest temperature, expulsion at the largest.
+
+    Parameters
+    ----------
+    rows : list of dict
+
+    Returns
+    -------
+    list of Claim
+    """
+    excess = expelled_excess(rows)
+    first, last = next(iter(excess.values()))[0][[0, -1]]
+    at_least = [compare(d[:, 0], size, bound=LEVEL) for size, (_, d) in excess.items()]
+    at_most = [compare(d[:, -1], size) for size, (_, d) in excess.items()]
+    return [claim("A6 (separation)", "separation expels at large temperature only",
+                  [Contrast(f"expelled_fraction: tau = {first:g} - none", "better", False, at_least),
+                   Contrast(f"expelled_fraction: tau = {last:g} - none", "worse", False, at_most)],
+                  f"'no expulsion' means under {LEVEL:g} more of the prototypes than without")]
+
+
+def summary(rows, config):
+    """What summary.json holds: identity, the claim, tau* at three levels, diverged runs."""
+    return {**config.identity(),
+            "claims": [{**asdict(c), "contrasts": [{**asdict(contrast), "verdict": contrast.verdict}
+                                                   for contrast in c.contrasts]}
+                       for c in claims(rows)],
+            "onset": [estimate_onset(rows, level) for level in (LEVEL, *OTHER_LEVELS)],
+            "diverged": [{name: row[name] for name in ("size", "temperature", "seed")}
+                         for row in rows if row["diverged"]]}

@@ -1,0 +1,107 @@
+"""Full-batch training by Adam, in NumPy."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .gaussian import Params
+from .loss import objective
+
+
+class Training(NamedTuple):
+    """What `train` returns.
+
+    Attributes
+    ----------
+    params : Params
+        The parameters at the end; of a diverged run, the last ones at which the
+        objective was finite.
+    value : float
+        The objective there.
+    terms : dict of str to float
+        Each active loss there, without its coefficient.
+    steps : int
+        Steps taken to get there.
+    diverged : bool
+        Whether the objective or its gradient stopped being finite.
+    """
+
+    params: Params
+    value: float
+    terms: dict
+    steps: int
+    diverged: bool
+
+
+def adam(theta, gradient, moments, rate, decay=(0.9, 0.999), epsilon=1e-8):
+    """One step of Adam, bias-corrected, epsilon outside the root.
+
+        m = beta_1 m + (1 - beta_1) g,   u = beta_2 u + (1 - beta_2) g^2
+        theta = theta - rate (m / (1 - beta_1^t)) / (sqrt(u / (1 - beta_2^t)) + epsilon)
+
+    Parameters
+    ----------
+    theta, gradient : array (P,)
+    moments : tuple (m, u, t)
+        Of the step before; `(0, 0, 0)` at the start.
+    rate : float
+
+    Returns
+    -------
+    theta : array (P,)
+        A new array.
+    moments : tuple (m, u, t)
+
+    Notes
+    -----
+    Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1.
+    """
+    m, u, t = moments
+    beta_1, beta_2 = decay
+    t = t + 1
+    m = beta_1 * m + (1 - beta_1) * gradient
+    u = beta_2 * u + (1 - beta_2) * gradient * gradient
+    mean = m / (1 - beta_1 ** t)
+    scale = np.sqrt(u / (1 - beta_2 ** t)) + epsilon
+    return theta - rate * mean / scale, (m, u, t)
+
+
+def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra=None,
+          callback=None):
+    """Minimise the objective (E7) by full-batch Adam.
+
+    Parameters
+    ----------
+    params : Params
+        The start; it is not changed.
+    x : array (N, d)
+    y : array (N,)
+    coefficients, temperatures, extra
+        As in `objective`.
+    steps : int
+        Number of steps.
+    rate : float
+        Adam's step size.
+    callback : function (step, params, value, terms), optional
+        Called before each step, at step 0, 1, ..., and once more at the end.
+        Returning True stops the training there.
+
+    Returns
+    -------
+    Training
+    """
+    theta, moments = params.to_vector(), (0.0, 0.0, 0)
+    last = None
+    for step in range(steps + 1):
+        params = Params.from_vector(theta, like=params)
+        with np.errstate(all="ignore"):     # a run that overflows is reported as diverged
+            value, gradient, terms = objective(params, x, y, coefficients, temperatures, extra)
+        gradient = gradient.to_vector()
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            last = last or Training(params, value, terms, step, True)
+            return last._replace(diverged=True)
+        last = Training(params, value, terms, step, False)
+        stop = callback is not None and callback(step, params, value, terms)
+        if stop or step == steps:
+            return last
+        theta, moments = adam(theta, gradient, moments, rate)
