@@ -8,9 +8,10 @@ from .. import checks
 from ..data import TARGETS, uniform_samples
 from ..dispatch import implementation, init_params, prototypes, train
 from ..loss import STRUCTURAL, objective
-from ..metrics import expelled_fraction, reconstruction_error, specialization_ratio
+from ..metrics import (expelled_fraction, hull_distance, reconstruction_error,
+                       specialization_ratio)
 from .store import versions
-from .verdicts import Contrast, claim, compare, worst
+from .verdicts import RESAMPLES, Contrast, claim, compare, worst
 
 MASKS = ("none", "coverage", "separation", "overlap", "coverage+separation",
          "coverage+overlap", "separation+overlap", "coverage+separation+overlap")
@@ -68,6 +69,9 @@ class TrainingConfig:
     def seed_range(self):
         return range(self.first_seed, self.first_seed + self.seeds)
 
+    def samples(self, size, seed):
+        return uniform_samples(size, [seed, size, 0], self.target)
+
     def identity(self):
         """What makes this study this study: its command, settings, backend and versions."""
         settings = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "backend"}
@@ -76,7 +80,7 @@ class TrainingConfig:
 
     def train(self, size, seed, mask, temperatures, callback=None):
         """One training, as the study starts and runs it: (training, x)."""
-        x, y = uniform_samples(size, [seed, size, 0], self.target)
+        x, y = self.samples(size, seed)
         start = init_params(x, size, [seed, size, 1])
         coefficients = {} if mask == "none" else dict.fromkeys(mask.split("+"), self.coefficient)
         return train(start, x, y, coefficients, temperatures, self.steps, self.rate,
@@ -128,24 +132,40 @@ class StudyConfig(TrainingConfig):
         return measured(training, x)
 
     def demonstration(self):
-        """Whole trainings to look at, at about ten units: arrays for an npz file.
+        """Whole trainings to look at, at about twenty units: arrays for an npz file.
 
-        x, y and steps (T,), and for each single loss and none the parameters (T, P),
-        as `Params.to_vector` orders them, and the width.
+        x, y and steps (T,) of the first seed; for each single loss and none its parameters
+        (T, P), as `Params.to_vector` orders them; and "moves " + mask (seeds, 2): of the
+        prototypes seen outside the hull between two frames, how many moved towards it,
+        and how many there were.
         """
-        size = min(self.sizes, key=lambda size: abs(size - 10))
-        x, y = uniform_samples(size, [self.first_seed, size, 0], self.target)
+        size = min(self.sizes, key=lambda size: abs(size - 20))
+        x, y = self.samples(size, self.first_seed)
         arrays = {"x": x, "y": y, "steps": np.arange(0, self.steps + 1, FRAME_STEPS)}
         for mask in MASKS[:4]:
-            frames = []
-
-            def keep(step, params, value, terms):
-                if step % FRAME_STEPS == 0:
-                    frames.append(params.to_vector())
-
-            self.train(size, self.first_seed, mask, self.temperatures, keep)
-            arrays[mask] = np.array(frames)
+            runs = [self.frames(size, seed, mask) for seed in self.seed_range()]
+            arrays[mask] = runs[0][0]
+            arrays["moves " + mask] = np.array([moves(distances) for _, distances in runs])
         return arrays
+
+    def frames(self, size, seed, mask):
+        """Every tenth step of one training: parameters (T, P), distances to the hull (T, M)."""
+        x, _ = self.samples(size, seed)
+        frames, distances = [], []
+
+        def keep(step, params, value, terms):
+            if step % FRAME_STEPS == 0:
+                frames.append(params.to_vector())
+                distances.append(hull_distance(prototypes(params), x))
+
+        self.train(size, seed, mask, self.temperatures, keep)
+        return np.array(frames), np.array(distances)
+
+
+def moves(distances):
+    """How many prototypes outside the hull moved towards it until the next frame, of how many."""
+    outside = distances[:-1] > 0
+    return np.sum(outside & (distances[1:] < distances[:-1])), np.sum(outside)
 
 
 def measured(training, x):
@@ -254,8 +274,27 @@ def claims(rows):
     ]
 
 
-def summary(rows, config):
-    """What summary.json holds: identity, claims, means by size and mask, diverged runs."""
+def inward_share(demonstration):
+    """Under Adam: the share of moves from outside the hull that go towards it, by mask.
+
+    Pooled over seeds, with a 95 % bootstrap interval over seeds; None where none was outside.
+    """
+    shares = {}
+    for mask in MASKS[:4]:
+        counts = demonstration["moves " + mask]
+        picks = np.random.default_rng(0).integers(0, len(counts), (RESAMPLES, len(counts)))
+        inward, outside = np.moveaxis(counts[picks].sum(axis=1), -1, 0)
+        resampled = inward[outside > 0] / outside[outside > 0]
+        low, high = np.percentile(resampled, [2.5, 97.5]) if len(resampled) else (None, None)
+        inward, outside = counts.sum(axis=0)
+        shares[mask] = {"moves": int(outside), "share": inward / outside if outside else None,
+                        "low": low, "high": high}
+    return shares
+
+
+def summary(rows, config, log):
+    """What summary.json holds: identity, claims, means by size and mask, moves under Adam,
+    diverged runs."""
     means = [{"size": size, "mask": mask, "metric": metric,
               "mean": float(np.mean(list(values.values())))}
              for metric in METRICS for size, by_mask in metric_table(rows, metric).items()
@@ -266,5 +305,6 @@ def summary(rows, config):
                        for c in claims(rows)],
             "expelled_at_start": {size: 2 / (size + 1) for size in config.sizes},
             "means": means,
+            "inward_share": inward_share(log.arrays("demonstration.npz", config.demonstration)),
             "diverged": [{name: row[name] for name in ("size", "mask", "seed")}
                          for row in rows if row["diverged"]]}

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import platform
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,21 @@ class RunLog:
         path = self.directory / name
         replace(path, content.encode() if isinstance(content, str) else content)
         return path
+
+
+    def arrays(self, name, make):
+        """The arrays of an npz file of the directory; made and stored if they are not there."""
+        if self.directory is None:
+            return make()
+        path = self.directory / name
+        try:
+            with np.load(path) as stored:
+                return dict(stored)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            content = io.BytesIO()
+            np.savez_compressed(content, **make())
+            replace(path, content.getvalue())
+            return self.arrays(name, make)
 
 
 def key(run):

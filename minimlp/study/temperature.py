@@ -16,7 +16,8 @@ from .verdicts import RESAMPLES, Contrast, claim, compare
 
 COLUMNS = ("size", *STRUCTURAL, "separation_temperature", "seed", *METRICS, "diverged")
 LEVEL = 0.1                     # expelled excess at which expulsion counts as begun
-OTHER_LEVELS = (0.05, 0.2)      # shown beside it
+ONE = "one prototype"           # a level of 1/N
+OTHER_LEVELS = (0.05, 0.2, ONE) # shown beside it
 BASELINE = 0.0                  # the temperature that stands for 'no separation'
 RANGE = 2.0                     # of x ~ U(-1, 1)
 
@@ -105,36 +106,39 @@ def estimate_onset(rows, level=LEVEL):
     Parameters
     ----------
     rows : list of dict
-    level : float
+    level : float or "one prototype"
+        The expelled excess at which expulsion counts as begun: a share of the
+        prototypes, or one of them, 1/N.
 
     Returns
     -------
     dict
-        "sizes": for each size tau*, low, high (None where it was not reached, or in over
-        2.5 % of the resamples), and ratio, tau* / (range/N)^2; "exponent", "low", "high";
-        "verdict" on the law tau* ~ N^-2.
+        "sizes": for each size tau*, low, high (None where it is not reached, in over 2.5 %
+        of the resamples for the interval) and ratio, tau* / (range/N)^2; "exponent", "low",
+        "high", fitted over the sizes with an interval ("fitted"); "verdict" on tau* ~ N^-2.
     """
     random = np.random.default_rng(0)
-    sizes, centres, resampled = [], [], []
+    table, resampled = [], []
     for size, (taus, excess) in expelled_excess(rows).items():
+        share = 1 / size if level == ONE else level
         picks = random.integers(0, len(excess), (RESAMPLES, len(excess)))
-        sizes.append(size)
-        centres.append(float(onset(taus, excess.mean(axis=0), level)))
-        resampled.append(onset(taus, excess[picks].mean(axis=1), level))
-    table = [{"size": size, "tau": none_if_nan(centre), **interval(samples),
-              "ratio": none_if_nan(centre * (size / RANGE) ** 2)}
-             for size, centre, samples in zip(sizes, centres, resampled)]
-    slopes = exponent(sizes, np.array(resampled))
-    result = {"level": level, "sizes": table,
-              "exponent": none_if_nan(float(exponent(sizes, np.array(centres)[:, None])[0])),
-              **interval(slopes)}
+        samples = onset(taus, excess[picks].mean(axis=1), share)
+        tau = none_if_nan(float(onset(taus, excess.mean(axis=0), share)))
+        table.append({"size": size, "tau": tau, **interval(samples),
+                      "ratio": None if tau is None else tau * (size / RANGE) ** 2})
+        resampled.append(samples)
+    fitted = [k for k, row in enumerate(table) if row["tau"] and row["low"]]
+    sizes = [table[k]["size"] for k in fitted]
+    result = {"level": level, "sizes": table, "fitted": sizes,
+              "exponent": None, "low": None, "high": None}
+    if len(sizes) > 1:
+        result["exponent"] = float(exponent(sizes, np.array([table[k]["tau"] for k in fitted])))
+        result |= interval(exponent(sizes, np.array([resampled[k] for k in fitted])))
     return {**result, "verdict": law_verdict(result)}
 
 
 def exponent(sizes, onsets):
-    """Least-squares slope of log tau* against log N, for each column of onsets (S, R)."""
-    if len(sizes) < 2:
-        return np.full(onsets.shape[1], np.nan)
+    """Least-squares slope of log tau* against log N: of onsets (S,), or of each column of (S, R)."""
     log_size = np.log(sizes) - np.mean(np.log(sizes))
     return log_size @ np.log(onsets) / (log_size @ log_size)
 
@@ -181,8 +185,8 @@ def claims(rows):
                   f"'no expulsion' means under {LEVEL:g} more of the prototypes than without")]
 
 
-def summary(rows, config):
-    """What summary.json holds: identity, the claim, tau* at three levels, diverged runs."""
+def summary(rows, config, log):
+    """What summary.json holds: identity, the claim, tau* at each level, diverged runs."""
     return {**config.identity(),
             "claims": [{**asdict(c), "contrasts": [{**asdict(contrast), "verdict": contrast.verdict}
                                                    for contrast in c.contrasts]}

@@ -1,0 +1,171 @@
+"""The command line: `minimlp study | sweep | gradcheck | info`."""
+
+import argparse
+import json
+import os
+import sys
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from . import __version__, checks
+from .dispatch import BACKENDS, available_backends
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def main(arguments=None):
+    """Run a command; returns its exit status: 0, 1 a check failed, 2 bad input, 130 Ctrl-C."""
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    try:
+        return args.run(args) or 0
+    except checks.InputError as error:
+        print(f"minimlp {args.command}: error: {error}", file=sys.stderr)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"minimlp {args.command}: error: {where}{error.strerror}", file=sys.stderr)
+    except BrokenProcessPool:
+        print(f"minimlp {args.command}: error: a worker process died; {resume_hint(args)}",
+              file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print(f"\nminimlp {args.command}: stopped; {resume_hint(args)}", file=sys.stderr)
+        return INTERRUPTED
+    return BAD_INPUT
+
+
+def resume_hint(args):
+    if not hasattr(args, "resume"):
+        return "nothing was kept"
+    return "finished runs are kept: the same command with --resume goes on"
+
+
+def build_parser():
+    parser = argparse.ArgumentParser(prog="minimlp", description=__import__("minimlp").__doc__)
+    parser.add_argument("--version", action="version", version=f"minimlp {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    study = commands.add_parser("study", help="train over sizes, masks and seeds; judge claims "
+                                "A1 to A8", description="The specialization study: 480 runs.")
+    study.add_argument("--masks", type=comma_list(str), help="active losses joined by +, comma-"
+                       "separated, or none (default: all eight)")
+    study.add_argument("--coverage-temperature", type=float, help="tau of coverage (0.02)")
+    study.add_argument("--separation-temperature", type=float, help="tau of separation (0.001)")
+    study.set_defaults(run=run_study_command)
+
+    sweep = commands.add_parser("sweep", help="train under separation alone over temperatures; "
+                                "find where expulsion begins",
+                                description="The temperature sweep: 800 runs.")
+    sweep.add_argument("--temperatures", type=comma_list(float), help="tau of separation, comma-"
+                       "separated (default: 19 from 1e-5 to 10)")
+    sweep.set_defaults(run=run_sweep_command)
+
+    for command in (study, sweep):
+        command.add_argument("--sizes", type=comma_list(int), help="N = M, comma-separated")
+        command.add_argument("--seeds", type=int, help="how many seeds (10)")
+        command.add_argument("--first-seed", type=int, help="the first of them (0)")
+        command.add_argument("--steps", type=int, help="steps of Adam (2000)")
+        command.add_argument("--rate", type=float, help="Adam's step size (0.01)")
+        command.add_argument("--coefficient", type=float, help="lambda of each active loss (0.1)")
+        command.add_argument("--target", help="sin, identity or random (sin)")
+        command.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)) if hasattr(
+            os, "sched_getaffinity") else os.cpu_count(), help="worker processes (one a core)")
+        command.add_argument("--resume", action="store_true",
+                             help="continue an unfinished study, redraw a finished one")
+        command.add_argument("--quick", action="store_true", help="fewer sizes and seeds")
+
+    gradcheck = commands.add_parser("gradcheck", help="check every hand-written gradient",
+                                    description="Every gradient against differences.")
+    gradcheck.add_argument("--quick", action="store_true", help="without the figure")
+    gradcheck.set_defaults(run=run_gradcheck_command)
+    for name, command in commands.choices.items():
+        auto = ["auto"] if name != "gradcheck" else []
+        command.add_argument("--backend", default=(auto or ["numpy"])[0],
+                             choices=[*auto, "numpy", *BACKENDS], help="what computes (%(default)s)")
+        command.add_argument("--out", type=Path, default=Path("results", name),
+                             help="folder of the results (%(default)s)")
+
+    info = commands.add_parser("info", help="versions, hardware and backends")
+    info.set_defaults(run=run_info_command)
+    return parser
+
+
+def comma_list(kind):
+    def parse(text):
+        return tuple(kind(part) for part in text.split(","))
+    parse.__name__ = f"comma-separated list of {kind.__name__}"
+    return parse
+
+
+def run_study_command(args):
+    from .study import specialization
+    quick = {"sizes": (5, 10, 20), "seeds": 5}
+    return conduct(args, specialization, specialization.StudyConfig, quick)
+
+
+def run_sweep_command(args):
+    from .study import temperature
+    quick = {"sizes": (5, 10, 20), "seeds": 5,
+             "temperatures": (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 1.0)}
+    return conduct(args, temperature, temperature.SweepConfig, quick)
+
+
+def conduct(args, study, config_class, quick):
+    """Run, or resume, a study; write and print what it found."""
+    from . import plots
+    from .study import report
+    from .study.runner import run_study
+    from .study.store import LOG, RunLog, csv_text
+
+    config = config_class(**settings(args, config_class, quick))
+    with RunLog(config.identity(), args.out, args.resume) as log:
+        rows = run_study(config, jobs=args.jobs, log=log, progress=True)
+        summary = study.summary(rows, config, log)
+        print(report.text(summary))
+        files = [args.out / LOG,
+                 log.write("results.csv", csv_text(study.COLUMNS, study.csv_rows(rows))),
+                 log.write("summary.json", json.dumps(summary, indent=1) + "\n")]
+        files += plots.FIGURES[args.command](config, rows, summary, log)
+        print("\nwrote", *files, sep="\n  ")
+
+
+def settings(args, config_class, quick):
+    """The options that were given, over those of --quick, over the nominal ones."""
+    given = {name: value for name, value in vars(args).items()
+             if name in config_class.__dataclass_fields__ and value is not None}
+    if given["backend"] == "auto":
+        given["backend"] = "cpu" if available_backends()["cpu"] is None else "numpy"
+    return {**(quick if args.quick else {}), **given}
+
+
+def run_gradcheck_command(args):
+    from . import plots
+    from .study import gradients, report
+    from .study.store import csv_text, replace
+
+    rows = gradients.gradient_table(args.backend)
+    print(report.aligned(gradients.COLUMNS, [[report.short(row[name]) for name in gradients.COLUMNS]
+                                             for row in rows]))
+    args.out.mkdir(parents=True, exist_ok=True)
+    files = [args.out / "gradients.csv"]
+    replace(files[0], csv_text(gradients.COLUMNS, rows).encode())
+    if not args.quick:
+        files.append(args.out / "steps.png")
+        plots.step_errors(files[1], gradients.step_sweeps())
+    wrong = [row for row in rows if row["verdict"].startswith("WRONG")]
+    zero = sum(row["verdict"] == "zero" for row in rows)
+    print(f"\n{len(rows) - len(wrong) - zero} gradients right, {zero} rightly zero, "
+          f"{len(wrong)} wrong")
+    print("\nwrote", *files, sep="\n  ")
+    return FAILED if wrong else 0
+
+
+def run_info_command(args):
+    import platform
+
+    from .study.store import versions
+    for name, version in versions().items():
+        print(f"{name:12} {version}")
+    print(f"{'machine':12} {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    for name, reason in available_backends().items():
+        print(f"{name:12} {reason or 'works'}")

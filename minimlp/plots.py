@@ -1,0 +1,302 @@
+"""Every figure: one style, one colour for each loss, made from stored results alone."""
+
+from contextlib import contextmanager
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from .forces import forces
+from .gaussian import Params, forward
+from .metrics import hull_distance
+from .study import temperature
+from .study.specialization import MASKS, METRICS, metric_table
+
+# Okabe and Ito's colours: apart for every kind of colour vision.
+COLOURS = {"none": "#555555", "coverage": "#0072B2", "separation": "#009E73",
+           "overlap": "#D55E00", "separation+overlap": "#CC79A7", "fit": "#E69F00"}
+HULL = "#F0E9C8"
+LABELS = {"fit_error": "fit error (MSE)", "reconstruction_error": "reconstruction error",
+          "specialization_ratio": "specialization ratio",
+          "expelled_fraction": "expelled fraction"}
+STYLE = {"font.size": 10, "axes.titlesize": 10, "axes.spines.top": False,
+         "axes.spines.right": False, "axes.titlelocation": "left", "figure.dpi": 100,
+         "savefig.dpi": 140, "legend.frameon": False, "lines.linewidth": 1.6,
+         "axes.grid": True, "grid.alpha": 0.25, "figure.constrained_layout.use": True}
+WIDTH = 8.4     # inches; with 140 dots an inch, a little over a README's width
+
+
+@contextmanager
+def saved(path, rows=1, columns=1, height=3.2, **options):
+    """A figure and its axes, written to path as a PNG that depends on the data alone."""
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "agg"}):
+        figure = Figure(figsize=(WIDTH, height))
+        yield figure, figure.subplots(rows, columns, squeeze=False, **options)
+        figure.savefig(path, metadata={"Software": None})
+
+
+def mask_style(mask):
+    """The repulsive losses give the colour, a dashed line says that coverage was added."""
+    repulsive = mask.replace("coverage+", "")
+    return {"color": COLOURS[repulsive], "linestyle": "-" if repulsive == mask else (0, (4, 2))}
+
+
+def mean_interval(values, logarithmic=False):
+    """Mean over seeds and its 95 % interval, 1.96 standard errors; geometric for logarithms."""
+    values = np.asarray(values, dtype=float)
+    if logarithmic:
+        values = np.log(np.maximum(values, 1e-300))
+    mean = values.mean()
+    half = 1.96 * values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    result = np.array([mean, mean - half, mean + half])
+    return np.exp(result) if logarithmic else result
+
+
+def metrics_by_size(path, rows, masks):
+    """The four metrics against N, one line a mask."""
+    masks = [mask for mask in masks if any(row["mask"] == mask for row in rows)]
+    with saved(path, 2, 2, height=6.4) as (figure, axes):
+        for axis, metric in zip(axes.flat, ("reconstruction_error", *METRICS[2:], "fit_error")):
+            table = metric_table(rows, metric)
+            sizes = np.array(list(table))
+            for k, mask in enumerate(masks):
+                stats = np.array([mean_interval(list(table[size][mask].values()),
+                                                metric == "fit_error") for size in sizes])
+                nudged = sizes * 1.02 ** (k - (len(masks) - 1) / 2)     # keeps intervals apart
+                axis.errorbar(nudged, stats[:, 0], abs(stats[:, 1:] - stats[:, :1]).T, marker="o",
+                              markersize=4, capsize=2, label=mask, **mask_style(mask))
+            if metric == "expelled_fraction":
+                axis.plot(sizes, 2 / (sizes + 1), color="black", linewidth=1, linestyle=":",
+                          label="at the start, 2/(N+1)")
+            axis.set(xscale="log", title=LABELS[metric])
+            axis.set_yscale("log" if metric in ("reconstruction_error", "fit_error") else "linear")
+            axis.set_xticks(sizes, [str(size) for size in sizes])
+            axis.minorticks_off() if axis.get_yscale() == "linear" else axis.xaxis.minorticks_off()
+        for axis in axes[1]:
+            axis.set_xlabel("N = M, samples and hidden units")
+        handles = {label: handle for axis in axes.flat
+                   for handle, label in zip(*axis.get_legend_handles_labels())}
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center",
+                      ncols=min(len(handles), 3 if len(masks) > 4 else 5))
+
+
+def prototype_positions(path, parameters, samples):
+    """Where the prototypes of every mask ended, at one size, over all seeds (claim A7).
+
+    parameters[mask] and samples are lists over seeds, of Params and of x.
+    """
+    low, high = min(x.min() for x in samples), max(x.max() for x in samples)
+    edge = 4.0
+    with saved(path, height=0.55 * len(parameters) + 1.2) as (_, [[axis]]):
+        axis.axvspan(low, high, color=HULL, zorder=0)
+        for k, (mask, runs) in enumerate(parameters.items()):
+            color = mask_style(mask)["color"]
+            positions = [(-params.b / params.w[:, None]).ravel() for params in runs]
+            for seed, p in enumerate(positions):
+                height = np.full(p.shape, -k + 0.3 - 0.6 * (seed + 0.5) / len(runs))
+                axis.plot(p, height, "|", color=color, markersize=4, markeredgewidth=0.7, alpha=0.8)
+            everywhere = np.concatenate(positions)
+            for sign, text, align in ((-1, "< {}", "left"), (1, "{} >", "right")):
+                beyond = np.sum(sign * everywhere > edge)
+                if beyond:
+                    axis.text(sign * edge, -k + 0.34, text.format(beyond), color=color, ha=align,
+                              fontsize=9)
+        axis.set(xlim=(-edge, edge), xlabel="position p = -b/w (at the edges: how many lie beyond)")
+        axis.set_yticks(range(0, -len(parameters), -1), list(parameters))
+        axis.set_title(f"Prototypes after training, N = M = {len(samples[0])}, one row a seed; "
+                       "shaded: where the data lie")
+        axis.grid(False)
+
+
+def frames_of(demonstration, mask):
+    """Params at each stored step of a demonstration's mask."""
+    theta = demonstration[mask]
+    units = (theta.shape[1] - 1) // 3
+    like = Params(np.empty(units), np.empty((units, 1)), np.empty(units), np.empty(()))
+    return [Params.from_vector(row, like) for row in theta]
+
+
+def trajectories(path, demonstration):
+    """Prototype positions during training under each single loss, the hull shaded."""
+    x = demonstration["x"]
+    with saved(path, 1, 4, height=3.4, sharey=True) as (_, axes):
+        for axis, mask in zip(axes[0], MASKS[:4]):
+            p = np.array([(-f.b / f.w[:, None]).ravel() for f in frames_of(demonstration, mask)])
+            steps = demonstration["steps"][:len(p)]
+            axis.axhspan(x.min(), x.max(), color=HULL, zorder=0)
+            axis.plot(steps, p, color=COLOURS[mask], linewidth=1.1)
+            axis.plot(np.full(len(x), 1.04 * steps[-1]), x, "k_", markersize=7, clip_on=False)
+            axis.set(title=mask, xlabel="step", ylim=(-4, 4))
+            axis.set_xticks([0, steps[-1]])
+        axes[0, 0].set_ylabel("prototype position\n(shaded: hull; dashes: samples)")
+
+
+def sweep(path, rows, onsets):
+    """Expelled fraction against the temperature for each size, with tau*; and tau* against N."""
+    sizes = list(dict.fromkeys(row["size"] for row in rows))
+    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(sizes)))
+    by_level = {onset["level"]: onset for onset in onsets}
+    begun = by_level[temperature.ONE]
+    with saved(path, 1, 2, height=3.9) as (_, [[curves, law]]):
+        for (size, by_tau), shade in zip(metric_table(rows, "expelled_fraction",
+                                                      "temperature").items(), shades):
+            taus = sorted(tau for tau in by_tau if tau)
+            stats = np.array([mean_interval(list(by_tau[tau].values())) for tau in taus])
+            curves.plot(taus, stats[:, 0], color=shade, label=f"N = {size}")
+            curves.fill_between(taus, stats[:, 1], stats[:, 2], color=shade, alpha=0.15)
+            base = np.mean(list(by_tau[temperature.BASELINE].values()))
+            curves.axhline(base, color=shade, linewidth=0.8, linestyle=":")
+            tau = next(row["tau"] for row in begun["sizes"] if row["size"] == size)
+            if tau:
+                curves.plot(tau, np.interp(np.log(tau), np.log(taus), stats[:, 0]), "v",
+                            color=shade, markersize=9, markeredgecolor="white")
+        curves.set(xscale="log", xlabel="temperature of separation, tau",
+                   ylabel="expelled fraction", ylim=(0, 1),
+                   title="separation alone (dotted: without it)\ntriangles: tau*, one prototype more")
+        curves.legend(fontsize=8.5, loc="upper left")
+        for level, marker, shade in ((temperature.LEVEL, "s", COLOURS["none"]),
+                                     (temperature.ONE, "v", COLOURS["separation"])):
+            onset = by_level[level]
+            found = [row for row in onset["sizes"] if row["tau"] and row["low"]]
+            n, tau, low, high = np.array([[row[name] for name in ("size", "tau", "low", "high")]
+                                          for row in found]).T if found else np.empty((4, 0))
+            name = level if level == temperature.ONE else f"{level:.0%} of the prototypes"
+            slope = "" if onset["low"] is None else \
+                f"\nN^{onset['exponent']:.2f} [{onset['low']:.2f}, {onset['high']:.2f}]"
+            law.errorbar(n, tau, [tau - low, high - tau], fmt=marker, capsize=3, color=shade,
+                         markersize=10 if marker == "s" else 6,
+                         label=name + slope)
+        n = np.array([min(sizes), max(sizes)])
+        law.plot(n, 0.13 * (temperature.RANGE / n) ** 2, color="black", linewidth=1, linestyle=":",
+                 label="0.13 (range/N)^2")
+        law.set(xscale="log", yscale="log", xlabel="N = M", ylabel="tau*",
+                title="where expulsion begins, by the\nnumber that must be out")
+        law.set_xticks(sizes, [str(size) for size in sizes])
+        law.xaxis.minorticks_off()
+        law.legend(fontsize=8.5)
+
+
+def force_fields(path):
+    """The forces on one probe prototype by its position; and where two dimensions differ."""
+    random = np.random.default_rng(3)
+    x = np.sort(random.uniform(-1, 1, 8))[:, None]
+    others = x[:-1, 0] + 0.05
+    positions = np.linspace(-3, 3, 601)
+    w = np.full(len(x), 3.0)
+    field = {name: {"direct": [], "through_weights": []}
+             for name in ("coverage", "separation", "overlap")}
+    for q in positions:
+        p = np.append(others, q)
+        params = Params(w, -(w * p)[:, None], np.zeros(len(x)), np.zeros(()))
+        for name, force in forces(params, x, {"coverage": 0.02, "separation": 0.1}).items():
+            field[name]["direct"].append(force.direct[-1, 0])
+            field[name]["through_weights"].append(force.through_weights[-1, 0])
+    with saved(path, 2, 3, height=4.8, sharex=True) as (_, axes):
+        for row, (kind, title) in zip(axes, (("direct", "in p-space: -dL/dp"),
+                                             ("through_weights", "through w and b: dp/dt"))):
+            for axis, name in zip(row, field):
+                force = np.array(field[name][kind])
+                axis.axvspan(x.min(), x.max(), color=HULL, zorder=0)
+                axis.axhline(0, color="black", linewidth=0.8)
+                axis.plot(positions, force, color=COLOURS[name])
+                outside = (positions < x.min()) | (positions > x.max())
+                axis.fill_between(positions, force, where=outside & (positions * force > 0),
+                                  color=COLOURS[name], alpha=0.3)
+                axis.plot(x[:, 0], np.zeros(len(x)), "k|", markersize=9)
+                axis.set_title(f"{name}, {title}" if kind == "direct" else title, fontsize=9)
+        for axis in axes[1]:
+            axis.set_xlabel("position of the probe prototype")
+        for row in axes:
+            row[0].set_ylabel("force to the right")
+
+
+def drift_animation(path, demonstration, frames=60):
+    """The same start under none, coverage, separation and overlap, side by side, as a GIF."""
+    from matplotlib.animation import FuncAnimation, PillowWriter
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    x, y, steps = (demonstration[name] for name in ("x", "y", "steps"))
+    edge = 3.2
+    grid = np.linspace(-edge, edge, 301)[:, None]
+    runs = {mask: frames_of(demonstration, mask) for mask in MASKS[:4]}
+    shown = np.unique(np.round(np.geomspace(1, len(steps), frames)).astype(int) - 1)
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE}):
+        figure = Figure(figsize=(9.6, 3.1))
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(1, 4, sharey=True)
+        curves, dots, counts = [], [], []
+        for axis, mask in zip(axes, runs):
+            axis.axvspan(x.min(), x.max(), color=HULL, zorder=0)
+            axis.plot(x[:, 0], y, "o", color="black", markersize=4)
+            curves += axis.plot([], [], color=COLOURS[mask], linewidth=1.4)
+            dots += axis.plot([], [], "^", color=COLOURS[mask], markersize=7, clip_on=False,
+                              markeredgecolor="white", markeredgewidth=0.6)
+            counts.append(axis.text(0.03, 0.03, "", transform=axis.transAxes, fontsize=9))
+            axis.set(title=mask, xlim=(-edge, edge), ylim=(-1.9, 1.6))
+            axis.set_xticks([-3, -1, 1, 3])
+            axis.set_xlabel("x")
+            axis.grid(False)
+        caption = figure.suptitle("", fontsize=10, x=0.01, ha="left")
+
+        def draw(frame):
+            for mask, curve, dot, count in zip(runs, curves, dots, counts):
+                params = runs[mask][min(frame, len(runs[mask]) - 1)]
+                p = -params.b / params.w[:, None]
+                curve.set_data(grid[:, 0], forward(params, grid)[0])
+                dot.set_data(np.clip(p[:, 0], -edge, edge), np.full(len(p), -1.4))
+                out = int(np.sum(hull_distance(p, x) > 0))
+                count.set_text(f"{out} of {len(p)} outside the data")
+            caption.set_text(f"step {steps[frame]}: fitted curve, samples (dots), "
+                             "prototypes (triangles), hull of the data (shaded)")
+
+        draw(0)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")        # laid out once: the frames differ in data alone
+        order = [*shown, *[shown[-1]] * 12]
+        FuncAnimation(figure, draw, frames=order).save(path, writer=PillowWriter(fps=10), dpi=90)
+
+
+def step_errors(path, sweeps):
+    """Error of central differences against their step, with the two slopes of the V."""
+    with saved(path, height=4.2) as (_, [[axis]]):
+        for name, report in sweeps.items():
+            axis.plot(report.steps, report.step_errors, marker="o", markersize=3,
+                      color=COLOURS[name], label=f"fit + {name}" if name != "fit" else "fit")
+        h = sweeps["fit"].steps
+        axis.plot(h[:17], 0.3 * h[:17] ** 2, "k--", linewidth=1, label="truncation, h^2")
+        axis.plot(h[20:], 2e-16 / h[20:], "k:", linewidth=1.5, label="round-off, eps / h")
+        axis.set(xscale="log", yscale="log", xlabel="step h of the central difference",
+                 ylabel="relative error", title="The gradient against central differences")
+        axis.legend(ncols=2)
+
+
+def study_figures(config, rows, summary, log):
+    """All figures of `minimlp study`, from its log; returns their paths."""
+    demonstration = log.arrays("demonstration.npz", config.demonstration)
+    size = max(config.sizes)
+    parameters = {mask: [Params(**{name: np.array(array) for name, array in log[run]["params"].items()})
+                         for run in config.runs() if run["size"] == size and run["mask"] == mask]
+                  for mask in config.masks}
+    samples = [config.samples(size, seed)[0] for seed in config.seed_range()]
+    return drawn(log.directory, {
+        "metrics.png": lambda path: metrics_by_size(path, rows, MASKS[:4]),
+        "combinations.png": lambda path: metrics_by_size(path, rows, MASKS[1:]),
+        "positions.png": lambda path: prototype_positions(path, parameters, samples),
+        "trajectories.png": lambda path: trajectories(path, demonstration),
+        "forces.png": force_fields,
+        "drift.gif": lambda path: drift_animation(path, demonstration),
+    })
+
+
+def sweep_figures(config, rows, summary, log):
+    """The figure of `minimlp sweep`; returns its path."""
+    return drawn(log.directory, {"sweep.png": lambda path: sweep(path, rows, summary["onset"])})
+
+
+def drawn(directory, figures):
+    for name, draw in figures.items():
+        draw(directory / name)
+    return [directory / name for name in figures]
+
+
+FIGURES = {"study": study_figures, "sweep": sweep_figures}

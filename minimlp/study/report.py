@@ -1,0 +1,82 @@
+"""A study's summary as text, for the terminal and the README."""
+
+METRIC_NAMES = {"reconstruction_error": "reconstruction error", "fit_error": "fit error",
+                "specialization_ratio": "specialization ratio",
+                "expelled_fraction": "expelled fraction"}
+MARKS = {"better": "+", "worse": "-", "open": "?"}
+
+
+def text(summary):
+    """The claims with their figures, what was found beside them, and the runs that diverged."""
+    lines = []
+    if "means" in summary:
+        lines += [mean_table(summary, metric) for metric in METRIC_NAMES]
+    for claim in summary["claims"]:
+        lines.append(f"{claim['name']}: {claim['verdict'].upper()}.  {claim['statement']}")
+        for contrast in claim["contrasts"]:
+            lines.append(f"  {contrast['label']}: {contrast['verdict']}")
+            lines += ["    " + comparison_text(c) for c in contrast["comparisons"]]
+    for onset in summary.get("onset", []):
+        lines.append(onset_text(onset))
+    if "inward_share" in summary:
+        lines.append(inward_text(summary["inward_share"]))
+    lines.append("claims: " + ", ".join(f"{claim['name']} {claim['verdict']}"
+                                        for claim in summary["claims"]))
+    diverged = summary["diverged"]
+    lines.append(f"diverged runs: {len(diverged)}" + "".join(f"\n  {run}" for run in diverged))
+    return "\n".join(lines)
+
+
+def mean_table(summary, metric):
+    """Mean of a metric over seeds, masks down and sizes across."""
+    means = {(row["mask"], row["size"]): row["mean"] for row in summary["means"]
+             if row["metric"] == metric}
+    sizes = list(dict.fromkeys(size for _, size in means))
+    masks = list(dict.fromkeys(mask for mask, _ in means))
+    body = [[mask, *(short(means[mask, size]) for size in sizes)] for mask in masks]
+    if metric == "expelled_fraction":
+        start = {int(size): value for size, value in summary["expelled_at_start"].items()}
+        body.append(["(at the start)", *(short(start[size]) for size in sizes)])
+    return aligned([METRIC_NAMES[metric], *(f"N={size}" for size in sizes)], body) + "\n"
+
+
+def comparison_text(c):
+    """One comparison on a line: + as a better one, - a worse one, ? open; * mean and median differ."""
+    interval = "" if c["low"] is None else f" [{c['low']:+.3g}, {c['high']:+.3g}]"
+    flag = " *median disagrees" if c["flagged"] else ""
+    return (f"{MARKS[c['verdict']]} N={c['size']:<4} mean {c['mean']:+.3g}{interval}, "
+            f"median {c['median']:+.3g}, p {c['p']:.2g}{flag}")
+
+
+def inward_text(shares):
+    rows = [[mask, share["moves"], short(share["share"]), short(share["low"]), short(share["high"])]
+            for mask, share in shares.items()]
+    return "\n" + aligned(["under Adam, outside the hull", "moves", "share towards it", "low",
+                           "high"], rows) + "\n"
+
+
+def onset_text(onset):
+    level = onset["level"]
+    name = level if isinstance(level, str) else f"{level:.0%} of the prototypes"
+    rows = [[row["size"], short(row["tau"]), short(row["low"]), short(row["high"]),
+             short(row["ratio"])] for row in onset["sizes"]]
+    law = "needs two sizes where it begins" if onset["exponent"] is None else \
+        f"tau* ~ N^{onset['exponent']:.2f} [{short(onset['low'])}, {short(onset['high'])}] " \
+        f"over N = {', '.join(map(str, onset['fitted']))}"
+    return (f"expulsion begun = {name} more out than without separation: {law}; "
+            f"tau* ~ N^-2: {onset['verdict'].upper()}\n"
+            + aligned(["  N", "tau*", "low", "high", "tau* / (range/N)^2"], rows) + "\n")
+
+
+def short(value):
+    """A number with three digits; what is missing as a dash."""
+    return "-" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def aligned(header, rows):
+    """Columns of text, the first to the left and the others to the right."""
+    rows = [[str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join("  ".join(cell.ljust(width) if k == 0 else cell.rjust(width)
+                               for k, (cell, width) in enumerate(zip(row, widths))).rstrip()
+                     for row in rows)
