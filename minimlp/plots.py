@@ -210,6 +210,33 @@ def force_fields(path):
             row[0].set_ylabel("force to the right")
 
 
+def counterexample(path):
+    """In two dimensions coverage's step through the weights can lead away from the hull."""
+    x = np.array([[-1.0, 0.0], [5.0, 0.0], [2.0, 3.0]])
+    p = np.array([[2.5, -1.0], [-1.0, 0.3], [2.0, 2.7]])
+    params = Params(np.ones(3), -p, np.zeros(3), np.zeros(()))
+    force = forces(params, x, {"coverage": 0.1})["coverage"]
+    with saved(path, height=3.8) as (_, [[axis]]):
+        axis.fill(*x.T, color=HULL, zorder=0)
+        axis.plot(*x.T, "ko", label="samples (shaded: hull)")
+        axis.plot(*p[1:].T, "^", color=COLOURS["none"], label="other prototypes, w = 1")
+        axis.plot(*p[0], "^", color=COLOURS["coverage"], markersize=10,
+                  label="a prototype outside, w = 1")
+        for arrow, style, label in ((force.direct, "-", "step in p-space: towards the hull"),
+                                    (force.through_weights, ":",
+                                     "step through w and b: further away")):
+            tip = p[0] + 1.6 * arrow[0] / np.linalg.norm(arrow[0])
+            axis.annotate("", tip, p[0], arrowprops={
+                "arrowstyle": "-|>", "linestyle": style, "linewidth": 2, "shrinkA": 6,
+                "color": COLOURS["coverage"]})
+            axis.plot([], [], linestyle=style, color=COLOURS["coverage"], label=label)
+        axis.axhline(p[0, 1], color="black", linewidth=0.8, linestyle="--")
+        axis.set(xlim=(-1.5, 10.2), ylim=(-1.9, 3.3), aspect="equal", xlabel="first coordinate",
+                 ylabel="second coordinate",
+                 title="Coverage in two dimensions; below the dashed line is further from the hull")
+        axis.legend(loc="upper right", fontsize=9)
+
+
 def drift_animation(path, demonstration, frames=60):
     """The same start under none, coverage, separation and overlap, side by side, as a GIF."""
     from matplotlib.animation import FuncAnimation, PillowWriter
@@ -284,6 +311,7 @@ def study_figures(config, rows, summary, log):
         "positions.png": lambda path: prototype_positions(path, parameters, samples),
         "trajectories.png": lambda path: trajectories(path, demonstration),
         "forces.png": force_fields,
+        "counterexample.png": counterexample,
         "drift.gif": lambda path: drift_animation(path, demonstration),
     })
 

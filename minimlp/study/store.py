@@ -101,8 +101,9 @@ class RunLog:
             self.read(path)
             raise InputError(f"out = {self.directory}: already holds this study; add --resume to "
                              "continue or redraw it, or choose another --out")
+        end = self.read(path)
         file = open(path, "r+b")
-        file.seek(self.read(path))
+        file.seek(end)
         file.truncate()
         return file
 
@@ -112,7 +113,7 @@ class RunLog:
         end = content.rfind(b"\n") + 1
         lines = content[:end].splitlines()
         try:
-            identity = json.loads(lines[0])["identity"]
+            identity = dict(json.loads(lines[0])["identity"])
         except (IndexError, ValueError, KeyError, TypeError):
             raise InputError(f"{path}: is not a run log (no identity in line 1)") from None
         different = list(differences(identity, self.identity))
@@ -141,8 +142,7 @@ class RunLog:
             return make()
         path = self.directory / name
         try:
-            with np.load(path) as stored:
-                return dict(stored)
+            return dict(np.load(io.BytesIO(path.read_bytes())))
         except (OSError, ValueError, EOFError, zipfile.BadZipFile):
             content = io.BytesIO()
             np.savez_compressed(content, **make())

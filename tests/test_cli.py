@@ -1,0 +1,110 @@
+"""The commands as a user types them: tables, files, exit status, one line for an error."""
+
+import csv
+import json
+
+import pytest
+
+from minimlp.cli import main
+
+STUDY = ["study", "--sizes", "3", "--seeds", "2", "--steps", "30", "--jobs", "1"]
+SWEEP = ["sweep", "--sizes", "3,4", "--seeds", "2", "--steps", "30", "--jobs", "1",
+         "--temperatures", "0.001,1"]
+COLUMNS = ("size,coverage,separation,overlap,seed,fit_error,reconstruction_error,"
+           "specialization_ratio,expelled_fraction,diverged")
+
+
+def test_study_writes_table_verdicts_and_figures(tmp_path, capsys):
+    out = tmp_path / "with a space"
+    assert main([*STUDY, "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    for name in ("A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8"):
+        assert f"\n{name}: " in printed
+    listed = [line.strip() for line in printed.split("\nwrote\n")[1].splitlines()]
+    files = ["runs.jsonl", "results.csv", "summary.json", "metrics.png", "combinations.png",
+             "positions.png", "trajectories.png", "forces.png", "counterexample.png",
+             "drift.gif"]
+    assert listed == [str(out / name) for name in files]
+    assert all((out / name).stat().st_size > 0 for name in files)
+
+    lines = (out / "results.csv").read_text().splitlines()
+    assert lines[0] == COLUMNS and len(lines) == 1 + 8 * 2
+    assert {tuple(row[1:4]) for row in csv.reader(lines[1:])} == {
+        (a, b, c) for a in "01" for b in "01" for c in "01"}
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["settings"]["sizes"] == [3] and "numpy" in summary["versions"]
+    assert [claim["name"] for claim in summary["claims"]] == [f"A{k}" for k in range(1, 9)]
+
+
+def test_sweep_writes_its_claim_and_its_onsets(tmp_path, capsys):
+    out = tmp_path / "sweep"
+    assert main([*SWEEP, "--out", str(out)]) == 0
+    assert "A6 (separation): " in capsys.readouterr().out
+    summary = json.loads((out / "summary.json").read_text())
+    assert [onset["level"] for onset in summary["onset"]] == [0.1, 0.05, 0.2, "one prototype"]
+    assert (out / "sweep.png").stat().st_size > 0
+
+
+def test_claims_whose_masks_did_not_run_are_not_tested(tmp_path, capsys):
+    main([*STUDY, "--masks", "none,overlap+coverage", "--out", str(tmp_path / "out")])
+    assert "A1 not tested" in capsys.readouterr().out
+
+
+def test_options_that_are_given_win_over_quick(tmp_path):
+    main([*STUDY, "--quick", "--out", str(tmp_path / "out")])
+    settings = json.loads((tmp_path / "out" / "summary.json").read_text())["settings"]
+    assert settings["sizes"] == [3] and settings["seeds"] == 2
+
+
+@pytest.mark.parametrize("options, message", [
+    (["--sizes", "0"], "sizes = 0"), (["--sizes", "-3"], "sizes = -3"),
+    (["--sizes", "3,3"], "given twice"), (["--seeds", "0"], "seeds = 0"),
+    (["--masks", "covrage"], "unknown loss 'covrage'"), (["--coverage-temperature", "0"], "= 0"),
+    (["--separation-temperature", "-1"], "= -1"), (["--coefficient", "-0.1"], "= -0.1"),
+    (["--rate", "nan"], "rate = nan"), (["--target", "cos"], "target = 'cos'"),
+    (["--jobs", "0"], "jobs = 0"), (["--backend", "gpu"], "backend = 'gpu'"),
+    (["--out", "/proc/nowhere"], "/proc/nowhere"),
+])
+def test_bad_input_is_one_line_and_status_2(options, message, tmp_path, capsys):
+    assert main([*STUDY, "--out", str(tmp_path / "out"), *options]) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err and printed.err.count("\n") == 1 and not printed.out
+
+
+@pytest.mark.parametrize("arguments", [
+    [], ["studdy"], ["study", "--sizes", "three"], ["study", "--seeds", "1.5"],
+    ["study", "--backend", "abacus"], ["sweep", "--temperatures", "1,,2"], ["info", "--out", "x"]])
+def test_bad_usage_is_status_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2 and "error:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["study", "--help"], ["sweep", "--help"],
+                                       ["gradcheck", "--help"], ["info", "--help"]])
+def test_every_command_has_help(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 0 and "usage: minimlp" in capsys.readouterr().out
+
+
+def test_gradcheck_is_right_everywhere_and_draws(tmp_path, capsys):
+    assert main(["gradcheck", "--out", str(tmp_path / "g")]) == 0
+    assert " 0 wrong" in capsys.readouterr().out
+    assert (tmp_path / "g" / "steps.png").stat().st_size > 0
+
+
+def test_gradcheck_fails_on_a_wrong_gradient(tmp_path, capsys, monkeypatch):
+    from minimlp import structural
+    right = structural.separation
+    monkeypatch.setattr(structural, "separation", lambda p, tau: (right(p, tau)[0],
+                                                                  -right(p, tau)[1]))
+    monkeypatch.setattr(structural.separation, "__name__", "separation")
+    assert main(["gradcheck", "--quick", "--out", str(tmp_path / "g")]) == 1
+    assert "WRONG: central, complex" in capsys.readouterr().out
+
+
+def test_info_names_versions_and_backends(capsys):
+    assert main(["info"]) == 0
+    printed = capsys.readouterr().out
+    assert "numpy        works" in printed and "cpu " in printed and "gpu " in printed
