@@ -17,23 +17,30 @@ class InputError(ValueError):
 
 
 def short(value):
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 def number(name, value):
     """A finite real number, as a float."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (Real, np.ndarray)):
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Real):
         raise InputError(f"{name} = {short(value)}: expected a number")
-    if np.ndim(value) or not np.isfinite(value):
-        raise InputError(f"{name} = {short(value)}: expected one finite number")
-    return float(value)
+    try:
+        value = float(value)
+    except OverflowError:
+        value = float("inf")
+    if not np.isfinite(value):
+        raise InputError(f"{name} = {value}: expected a finite number")
+    return value
 
 
 def positive(name, value):
-    if number(name, value) <= 0:
+    value = number(name, value)
+    if value <= 0:
         raise InputError(f"{name} = {value}: must be greater than 0")
-    return float(value)
+    return value
 
 
 def count(name, value, least=1):
@@ -48,15 +55,38 @@ def choice(name, value, options):
     return value
 
 
-def array(name, value, shape):
-    """A finite floating-point or complex array of the given shape; None in it is any size but 0."""
+def seed(value):
+    """What numpy.random.default_rng takes."""
     try:
-        value = np.asarray(value)
+        np.random.default_rng(value)
+    except (TypeError, ValueError):
+        raise InputError(f"seed = {short(value)}: expected a whole number, at least 0, "
+                         "or several") from None
+    return value
+
+
+def function(name, value):
+    if not callable(value):
+        raise InputError(f"{name} = {short(value)}: expected a function")
+    return value
+
+
+def as_array(name, value):
+    try:
+        return np.asarray(value)
     except ValueError:
         raise InputError(f"{name}: expected an array, got rows of different lengths") from None
+
+
+def array(name, value, shape, real=False):
+    """A finite floating-point array of the given shape; None in it is any size but 0.
+
+    Complex unless `real`.
+    """
+    value = as_array(name, value)
     if value.dtype.kind in "iu":
         value = value.astype(float)
-    if value.dtype.kind not in "fc" or value.dtype == np.float16:
+    if value.dtype.kind not in ("f" if real else "fc") or value.dtype == np.float16:
         raise InputError(f"{name} has type {value.dtype}: expected float32 or float64")
     fits = len(shape) == value.ndim and all(
         size > 0 if wanted is None else size == wanted for size, wanted in zip(value.shape, shape))
@@ -67,22 +97,21 @@ def array(name, value, shape):
         raise InputError(f"{name} has shape {value.shape}: expected ({wanted}){empty}")
     bad = np.argwhere(~np.isfinite(value))
     if len(bad):
-        where = ", ".join(map(str, bad[0]))
-        raise InputError(f"{name}[{where}] = {value[tuple(bad[0])]}: must be finite")
+        where = f"[{', '.join(map(str, bad[0]))}]" if value.ndim else ""
+        raise InputError(f"{name}{where} = {value[tuple(bad[0])]}: must be finite")
     return value
 
 
-def points(name, value, dimensions=None):
+def points(name, value, dimensions=None, real=False):
     """Points in d dimensions, (N, d); (N,) is taken as d = 1."""
-    if np.ndim(value) == 1:
-        value = np.asarray(value)[:, None]
-    return array(name, value, (None, dimensions))
+    value = as_array(name, value)
+    return array(name, value[:, None] if value.ndim == 1 else value, (None, dimensions), real)
 
 
-def two_sets(prototypes, x):
+def two_sets(prototypes, x, real=False):
     """Prototypes (M, d) and samples (N, d) of the same d."""
-    x = points("x", x)
-    return points("prototypes", prototypes, x.shape[1]), x
+    x = points("x", x, None, real)
+    return points("prototypes", prototypes, x.shape[1], real), x
 
 
 def params(value, dimensions=None):
@@ -101,14 +130,30 @@ def at_finite_prototypes(value):
     return value
 
 
-def coefficients(value, extra=None):
-    """Loss coefficients by name: known names, finite, not negative."""
-    for name in extra or {}:
+def extra(value):
+    """The user's own losses by name, made to check what they return."""
+    if value is None:
+        return {}
+    for name in mapping("extra", value):
         if name in ("fit", *STRUCTURAL):
             raise InputError(f"extra[{name!r}]: this name is a built-in loss")
-        if not callable(extra[name]):
-            raise InputError(f"extra[{name!r}] = {short(extra[name])}: expected a function")
-    names = (*STRUCTURAL, *(extra or {}))
+        function(f"extra[{name!r}]", value[name])
+    return {name: checked_loss(name, loss) for name, loss in value.items()}
+
+
+def checked_loss(name, loss):
+    def checked(prototypes):
+        value, gradient = loss(prototypes)
+        if np.ndim(value) or np.shape(gradient) != prototypes.shape:
+            raise InputError(f"extra[{name!r}] returned shapes {np.shape(value)} and "
+                             f"{np.shape(gradient)}: expected () and {prototypes.shape}")
+        return value, gradient
+    return checked
+
+
+def coefficients(value, extra=()):
+    """Loss coefficients by name: known names, finite, not negative."""
+    names = (*STRUCTURAL, *extra)
     for name in mapping("coefficients", value):
         if name not in names:
             raise InputError(f"coefficients[{name!r}]: unknown loss, expected {', '.join(names)}")

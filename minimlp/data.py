@@ -29,7 +29,7 @@ def uniform_samples(size, seed, target="sin"):
     InputError
     """
     checks.choice("target", target, TARGETS)
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(checks.seed(seed))
     x = random.uniform(-1, 1, checks.count("size", size))
     targets = {"sin": lambda: np.sin(np.pi * x),
                "identity": lambda: x.copy(),

@@ -63,7 +63,8 @@ def documented(reference):
 
 @documented(gaussian.init_params)
 def init_params(x, width, seed):
-    return gaussian.init_params(checks.points("x", x), checks.count("width", width), seed)
+    return gaussian.init_params(checks.points("x", x), checks.count("width", width),
+                                checks.seed(seed))
 
 
 @documented(gaussian.prototypes)
@@ -85,14 +86,14 @@ def backward(params, x, hidden, d_output, d_hidden=0.0, backend="numpy"):
     shape = len(x), len(params.w)
     hidden = checks.array("hidden", hidden, shape)
     d_output = checks.array("d_output", d_output, shape[:1])
-    if np.ndim(d_hidden) or d_hidden != 0:
+    if not (np.isscalar(d_hidden) and d_hidden == 0):
         d_hidden = checks.array("d_hidden", d_hidden, shape)
     return implementation(gaussian.backward, backend)(params, x, hidden, d_output, d_hidden)
 
 
 @documented(structural.softmin)
 def softmin(prototypes, x, temperature, offsets=None, backend="numpy"):
-    shape = np.shape(prototypes)
+    shape = checks.as_array("prototypes", prototypes).shape
     prototypes, x = checks.two_sets(prototypes, x)
     if offsets is not None:
         offsets = checks.array("offsets", offsets, (len(prototypes),))
@@ -104,7 +105,7 @@ def softmin(prototypes, x, temperature, offsets=None, backend="numpy"):
 
 @documented(structural.coverage)
 def coverage(prototypes, x, temperature, backend="numpy"):
-    shape = np.shape(prototypes)
+    shape = checks.as_array("prototypes", prototypes).shape
     prototypes, x = checks.two_sets(prototypes, x)
     temperature = checks.positive("temperature", temperature)
     value, gradient = implementation(structural.coverage, backend)(prototypes, x, temperature)
@@ -113,7 +114,7 @@ def coverage(prototypes, x, temperature, backend="numpy"):
 
 @documented(structural.separation)
 def separation(prototypes, temperature, backend="numpy"):
-    shape = np.shape(prototypes)
+    shape = checks.as_array("prototypes", prototypes).shape
     prototypes = checks.points("prototypes", prototypes)
     temperature = checks.positive("temperature", temperature)
     value, gradient = implementation(structural.separation, backend)(prototypes, temperature)
@@ -129,14 +130,16 @@ def overlap(hidden, backend="numpy"):
 @documented(loss.objective)
 def objective(params, x, y, coefficients, temperatures, extra=None, backend="numpy"):
     problem = checked_problem(params, x, y, coefficients, temperatures, extra)
-    return implementation(loss.objective, backend)(*problem, extra)
+    return implementation(loss.objective, backend)(*problem)
 
 
 @documented(training.train)
 def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra=None,
           callback=None, backend="numpy"):
-    problem = checked_problem(params, x, y, coefficients, temperatures, extra)
+    *problem, extra = checked_problem(params, x, y, coefficients, temperatures, extra)
     steps, rate = checks.count("steps", steps, least=0), checks.positive("rate", rate)
+    if callback is not None:
+        checks.function("callback", callback)
     return implementation(training.train, backend)(*problem, steps, rate, extra, callback)
 
 
@@ -144,9 +147,10 @@ def checked_problem(params, x, y, coefficients, temperatures, extra):
     x = checks.points("x", x)
     y = checks.array("y", y, (len(x),))
     params = checks.params(params, x.shape[1])
+    extra = checks.extra(extra)
     coefficients = checks.coefficients(coefficients, extra)
     active = [name for name, weight in coefficients.items() if weight != 0]
     if any(name != "overlap" for name in active):
         checks.at_finite_prototypes(params)
     needed = [name for name in active if name in ("coverage", "separation")]
-    return params, x, y, coefficients, checks.temperatures(temperatures, needed)
+    return params, x, y, coefficients, checks.temperatures(temperatures, needed), extra

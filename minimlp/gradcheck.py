@@ -6,10 +6,11 @@
 
 import warnings
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from .checks import InputError, count
+from .checks import InputError, count, short
 from .gaussian import Params
 
 COMPLEX_STEP = 1e-30
@@ -45,7 +46,8 @@ class GradientReport:
     Attributes
     ----------
     errors : dict of str to float
-        Relative error of the gradient by method: "central" (at its best step),
+        Relative error of the gradient by method: "central" (at the step nearest to
+        the complex step, or where there is none, the one that the next changes least),
         "complex" where the function takes complex input, "directions" for large
         theta.
     steps, step_errors : array (S,)
@@ -114,7 +116,7 @@ def check_gradient(function, theta, steps=10.0 ** np.arange(-1, -11, -1), direct
     theta : array of any shape, or Params
         Where to check; the function must be differentiable there.
     steps : array (S,)
-        Steps of the central differences, relative to max(1, max|theta|).
+        Steps of the central differences, at least two, relative to max(1, max|theta|).
     directions : int
         How many random directions to try where theta is large (over 400 coordinates:
         then only that many coordinates, sampled, are checked one by one).
@@ -130,9 +132,11 @@ def check_gradient(function, theta, steps=10.0 ** np.arange(-1, -11, -1), direct
     Raises
     ------
     InputError
-        If the gradient is not shaped like theta.
+        If the gradient is not shaped like theta, or an argument is none of the above.
     """
     count("directions", directions)
+    if np.ndim(steps) != 1 or np.size(steps) < 2 or not np.all(np.asarray(steps) > 0):
+        raise InputError(f"steps = {short(steps)}: expected at least two, greater than 0")
     vector, rebuild = flatten(theta)
     analytic = flat_gradient(function(theta), theta)
     random = np.random.default_rng(seed)
@@ -143,36 +147,41 @@ def check_gradient(function, theta, steps=10.0 ** np.arange(-1, -11, -1), direct
         notes.append(f"{COORDINATE_LIMIT} of {vector.size} coordinates, sampled")
 
     probe = Probe(lambda t: function(rebuild(t)), vector, max(1.0, np.abs(vector).max()))
-    units = (unit(vector, k) for k in coordinates)
-    central, step_errors, terms = probe.central(list(units), steps, analytic[coordinates])
-    numeric = central
-    errors = {"central": float(np.min(step_errors))}
-    by_complex_step, reason = probe.complex([unit(vector, k) for k in coordinates])
-    if by_complex_step is not None and relative_error(by_complex_step, central) > 1e-2:
-        reason = "it disagrees with the central differences (abs or a branch in the function?)"
-        by_complex_step = None
-    if by_complex_step is not None:
-        numeric = by_complex_step
-        errors["complex"] = relative_error(analytic[coordinates], numeric)
+    found = probe.derivatives([unit(vector, k) for k in coordinates], steps)
+    given = analytic[coordinates]
+    step_errors = np.array([relative_error(given, slopes) for slopes in found.by_step])
+    errors = {"central": float(step_errors[found.step])}
+    if found.why_not_complex:
+        notes.append(f"no complex step: {found.why_not_complex}")
     else:
-        notes.append(f"no complex step: {reason}")
+        errors["complex"] = relative_error(given, found.best)
     if vector.size > COORDINATE_LIMIT:
         tries = [normalised(random.normal(size=vector.size)) for _ in range(directions)]
-        expected = np.array([analytic @ direction for direction in tries])
-        errors["directions"] = float(np.min(probe.central(tries, steps, expected)[1]))
-
-    zero = not numeric.any()
+        errors["directions"] = relative_error(np.array(tries) @ analytic,
+                                              probe.derivatives(tries, steps).best)
+    zero = not found.best.any()
     if zero:
         errors = {method: float(np.abs(analytic).max()) for method in errors}
-    difference = analytic[coordinates] - numeric
+
+    difference = given - found.best
     k = np.argmax(np.where(np.isfinite(difference), np.abs(difference), np.inf))
     report = GradientReport(
         errors, np.asarray(steps), step_errors, float(np.linalg.norm(analytic)), zero,
-        name_of(theta, coordinates[k]), float(analytic[coordinates[k]]), float(numeric[k]),
-        notes=notes)
-    if terms and report.error > 1e-6:
-        report.term, report.explained, report.factor = culprit(difference, terms)
+        name_of(theta, coordinates[k]), float(given[k]), float(found.best[k]), notes=notes)
+    if found.terms and report.error > 1e-6:
+        report.term, report.explained, report.factor = culprit(difference, found.terms)
     return report
+
+
+class Derivatives(NamedTuple):
+    """Directional derivatives: the best there are, the central ones by step, the step chosen of
+    these, each term's own at that step, and why there is no complex step (None if there is)."""
+
+    best: np.ndarray
+    by_step: list
+    step: int
+    terms: dict
+    why_not_complex: str
 
 
 class Probe:
@@ -181,20 +190,28 @@ class Probe:
     def __init__(self, function, theta, scale):
         self.function, self.theta, self.scale = function, theta, scale
 
-    def central(self, directions, steps, expected):
-        """Derivatives along the directions at the best step, the error at each step, and
-        the terms' own derivatives at the best step."""
-        best, step_errors = None, []
-        for step in steps:
-            h = step * self.scale
-            rows = [self.difference(direction, h) for direction in directions]
-            slopes = np.array([slope for slope, _ in rows])
-            step_errors.append(relative_error(expected, slopes))
-            if best is None or step_errors[-1] < min(step_errors[:-1]):
-                names = rows[0][1]
-                best = slopes, {name: np.array([terms[name] for _, terms in rows])
-                                for name in names}
-        return best[0], np.array(step_errors), best[1]
+    def derivatives(self, directions, steps):
+        """By the complex step, and by central differences at the step nearest to it.
+
+        Without a complex step, the central step that the next one changes least is taken.
+        Neither choice looks at the given gradient: a wrong one would be flattered by a
+        step that happens to err its way.
+        """
+        rows = [[self.difference(direction, step * self.scale) for direction in directions]
+                for step in steps]
+        by_step = [np.array([slope for slope, _ in row]) for row in rows]
+        exact, why_not = self.complex(directions)
+        if exact is not None:
+            distances = [relative_error(slopes, exact) for slopes in by_step]
+            step = int(np.argmin(distances))
+            if distances[step] > 1e-2:
+                why_not = "it disagrees with the central differences (abs, or a branch?)"
+        if why_not:
+            changes = [relative_error(a, b) for a, b in zip(by_step, by_step[1:])]
+            step = int(np.argmin(changes))
+        terms = {name: np.array([of_terms[name] for _, of_terms in rows[step]])
+                 for name in rows[step][0][1]}
+        return Derivatives(by_step[step] if why_not else exact, by_step, step, terms, why_not)
 
     def difference(self, direction, h):
         ahead, behind = self.theta + h * direction, self.theta - h * direction

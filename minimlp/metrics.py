@@ -37,7 +37,7 @@ def reconstruction_error(prototypes, x):
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 
-    prototypes, x = checks.two_sets(prototypes, x)
+    prototypes, x = checks.two_sets(prototypes, x, real=True)
     if len(prototypes) < len(x):
         raise checks.InputError(f"prototypes has {len(prototypes)} rows: "
                                 f"one for each of the {len(x)} samples is needed")
@@ -62,7 +62,7 @@ def specialization_ratio(prototypes, x):
     -----
     Paper A's prototype-usage specialization ratio (arXiv 2605.25939).
     """
-    prototypes, x = checks.two_sets(prototypes, x)
+    prototypes, x = checks.two_sets(prototypes, x, real=True)
     _, _, nearest, _ = softmin(prototypes, x, 1.0)
     return len(np.unique(nearest)) / len(prototypes)
 
@@ -87,7 +87,7 @@ def hull_distance(prototypes, x):
     """
     from scipy.optimize import nnls
 
-    prototypes, x = checks.two_sets(prototypes, x)
+    prototypes, x = checks.two_sets(prototypes, x, real=True)
     if x.shape[1] == 1:
         p = prototypes[:, 0]
         return np.maximum(0.0, np.maximum(x.min() - p, p - x.max()))
@@ -125,7 +125,7 @@ def expelled_fraction(prototypes, x):
         For d >= N, besides the usual: there the hull is flat and everything is
         outside; `hull_distance` says how far.
     """
-    prototypes, x = checks.two_sets(prototypes, x)
+    prototypes, x = checks.two_sets(prototypes, x, real=True)
     samples, dimensions = x.shape
     if dimensions > 1 and dimensions >= samples:
         raise checks.InputError(f"x has shape {x.shape}: with d >= N the hull has no inside, "

@@ -70,18 +70,18 @@ def compare(differences, size=0, bound=0.0, larger_is_better=False):
     from scipy import stats
 
     d = np.asarray(differences, dtype=float)
-    low = high = None
-    verdict = "open"
+    low, high, p, verdict = None, None, 1.0, "open"
     if len(d) > 1:
         interval = stats.bootstrap((d,), np.mean, n_resamples=RESAMPLES, method="percentile",
                                    rng=np.random.default_rng(0)).confidence_interval
         low, high = float(interval.low), float(interval.high)
         below, above = ("worse", "better") if larger_is_better else ("better", "worse")
         verdict = below if high < bound else above if low > bound else "open"
-    p = stats.permutation_test((d - bound,), np.mean, permutation_type="samples", vectorized=True,
-                               n_resamples=2 ** EXACT_UP_TO, rng=np.random.default_rng(0)).pvalue
+        p = float(stats.permutation_test(
+            (d - bound,), np.mean, permutation_type="samples", vectorized=True,
+            n_resamples=2 ** EXACT_UP_TO, rng=np.random.default_rng(0)).pvalue)
     mean, median = float(d.mean()), float(np.median(d))
-    return Comparison(size, len(d), mean, median, low, high, float(p), bound, verdict,
+    return Comparison(size, len(d), mean, median, low, high, p, bound, verdict,
                       flagged=(mean - bound) * (median - bound) < 0)
 
 

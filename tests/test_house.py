@@ -1,0 +1,90 @@
+"""House rules as checks: light import, downward imports, documented names, formulas with tags."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import minimlp
+
+PACKAGE = Path(minimlp.__file__).parent
+ROOT = Path(__file__).resolve().parent.parent
+LAYERS = [{"gaussian", "structural"}, {"loss", "checks", "data"}, {"train", "gradcheck"},
+          {"dispatch"}, {"metrics", "forces"}, {"study"}, {"plots"}, {"cli"}]
+REFERENCE = ("gaussian", "structural", "loss", "train")
+
+
+def run_python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+
+def test_import_brings_no_numba_matplotlib_or_scipy():
+    code = "import sys, minimlp; print([m for m in ('numba', 'matplotlib', 'scipy') if m in sys.modules])"
+    assert run_python(code).stdout.strip() == "[]"
+
+
+def test_import_takes_under_300_ms():
+    def seconds():
+        start = time.perf_counter()
+        run_python("import minimlp")
+        return time.perf_counter() - start
+    assert min(seconds() for _ in range(5)) < 0.3
+
+
+def imported_modules(path):
+    """The top-level names inside minimlp that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            inside_study = path.parent.name == "study" and node.level == 1
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            yield from ("study" if inside_study else name.split(".")[0] for name in names)
+
+
+def test_imports_point_downward():
+    rank = {name: level for level, names in enumerate(LAYERS) for name in names}
+    for path in PACKAGE.glob("**/*.py"):
+        own = "study" if path.parent.name == "study" else path.stem
+        if own in ("__init__", "__main__"):
+            continue
+        for name in imported_modules(path):
+            assert name in ("__version__",) or rank[name] <= rank[own], f"{path.name} imports {name}"
+
+
+def test_reference_knows_of_no_backend_and_imports_numpy_alone():
+    for name in REFERENCE:
+        source = (PACKAGE / f"{name}.py").read_text()
+        assert "backend" not in source
+        assert set(re.findall(r"^import (\w+)", source, flags=re.MULTILINE)) == {"numpy"}
+
+
+@pytest.mark.parametrize("name", minimlp.__all__)
+def test_public_name_is_documented(name):
+    item = getattr(minimlp, name)
+    text = inspect.getdoc(item)
+    assert text
+    if inspect.isfunction(item):
+        has_parameters = inspect.signature(item).parameters
+        assert "Parameters\n-------" in text or not has_parameters
+        assert "Returns\n-------" in text
+    for parameter in inspect.signature(item).parameters if inspect.isfunction(item) else ():
+        assert re.search(rf"\b{parameter}\b", text), f"{name}: {parameter} is not described"
+
+
+def test_public_names_are_the_ones_that_there_are():
+    public = {name for name, item in vars(minimlp).items() if not name.startswith("_")
+              and not inspect.ismodule(item)}
+    assert public == set(minimlp.__all__)
+
+
+def test_every_tag_stands_in_notation_reference_and_naive_twin():
+    files = {"notation": ROOT / "tutorials" / "notation.md", "naive": ROOT / "tests" / "naive.py"}
+    texts = {name: path.read_text() for name, path in files.items()}
+    texts["reference"] = "".join((PACKAGE / f"{name}.py").read_text() for name in REFERENCE)
+    for tag in (f"(E{k})" for k in range(1, 8)):
+        for name, text in texts.items():
+            assert tag in text, f"{tag} is missing in {name}"
