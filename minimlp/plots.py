@@ -15,6 +15,7 @@ from .study.specialization import MASKS, METRICS, metric_table
 # Okabe and Ito's colours: apart for every kind of colour vision.
 COLOURS = {"none": "#555555", "coverage": "#0072B2", "separation": "#009E73",
            "overlap": "#D55E00", "separation+overlap": "#CC79A7", "fit": "#E69F00"}
+PROTOTYPES = ("#56B4E9", "#E69F00", "#CC79A7", "#000000")      # where units are told apart
 HULL = "#F0E9C8"
 LABELS = {"fit_error": "fit error (MSE)", "reconstruction_error": "reconstruction error",
           "specialization_ratio": "specialization ratio",
