@@ -143,7 +143,11 @@ def extra(value):
 
 def checked_loss(name, loss):
     def checked(prototypes):
-        value, gradient = loss(prototypes)
+        result = loss(prototypes)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise InputError(f"extra[{name!r}] returned {short(result)}: expected "
+                             "(value, gradient)")
+        value, gradient = result
         if np.ndim(value) or np.shape(gradient) != prototypes.shape:
             raise InputError(f"extra[{name!r}] returned shapes {np.shape(value)} and "
                              f"{np.shape(gradient)}: expected () and {prototypes.shape}")

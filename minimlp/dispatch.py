@@ -6,6 +6,7 @@ functions of the same names and signatures.
 """
 
 import importlib
+import inspect
 
 import numpy as np
 
@@ -24,13 +25,23 @@ def available_backends():
         not, in one line.
     """
     reasons = {"numpy": None}
-    for name, module in BACKENDS.items():
+    for name in BACKENDS:
         try:
-            importlib.import_module(module)
+            kernels(name)
             reasons[name] = None
         except ImportError as error:
             reasons[name] = f"not available: {error}"
     return reasons
+
+
+def kernels(backend):
+    """The module of a fast backend; ImportError says why it does not load."""
+    try:
+        return importlib.import_module(BACKENDS[backend])
+    except ModuleNotFoundError as error:
+        if error.name and BACKENDS[backend].startswith(error.name):
+            raise ImportError("this version of minimlp has no kernels for it yet") from None
+        raise
 
 
 def implementation(reference, backend):
@@ -39,24 +50,25 @@ def implementation(reference, backend):
     if backend == "numpy":
         return reference
     try:
-        return getattr(importlib.import_module(BACKENDS[backend]), reference.__name__)
+        return getattr(kernels(backend), reference.__name__)
     except ImportError as error:
         raise checks.InputError(f"backend = {backend!r}: not available: {error}") from None
 
 
 def documented(reference):
-    """Gives a public function the reference's documentation, and says what differs."""
+    """Gives a public function the reference's documentation, and says what it adds."""
     def decorate(function):
         function.__doc__ = reference.__doc__.rstrip() + """
 
-    Checked
-    -------
+    Arguments are checked
+    ---------------------
+    One-dimensional points may be given as (N,).  An argument that can't be used
+    raises `InputError`, a ValueError that names it and its value.
+"""
+        if "backend" in inspect.signature(function).parameters:
+            function.__doc__ += """
     `backend` is "numpy" (the reference), "cpu" or "gpu": see `available_backends`.
-    One-dimensional points may be given as (N,).  Raises `InputError`, a
-    ValueError, for a wrong shape or type, empty or non-finite data, a
-    temperature that is not positive, a coefficient that is negative, or a
-    prototype at infinity; it names the argument and the value.
-    """
+"""
         return function
     return decorate
 

@@ -169,7 +169,7 @@ def prototypes(params):
     return -params.b / params.w[:, None]
 
 
-def prototypes_backward(params, prototypes, d_prototypes):
+def prototypes_backward(params, p, d_prototypes):
     """Gradient of a loss of the prototypes alone with respect to the weights (E8).
 
         dL/db_j = -g_j / w_j,   dL/dw_j = -(g_j . p_j) / w_j,   g_j = dL/dp_j
@@ -177,15 +177,15 @@ def prototypes_backward(params, prototypes, d_prototypes):
     Parameters
     ----------
     params : Params
-    prototypes, d_prototypes : array (M, d)
-        p and g.
+    p, d_prototypes : array (M, d)
+        The prototypes, and g.
 
     Returns
     -------
     Params
         The gradient; zero for v and c.
     """
-    return Params(w=-np.einsum("jk,jk->j", d_prototypes, prototypes) / params.w,
+    return Params(w=-np.einsum("jk,jk->j", d_prototypes, p) / params.w,
                   b=-d_prototypes / params.w[:, None],
                   v=np.zeros_like(params.v),
                   c=np.zeros_like(params.c))

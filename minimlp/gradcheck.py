@@ -93,15 +93,16 @@ class GradientReport:
         return self.errors.get("complex", self.errors["central"])
 
     def __str__(self):
-        lines = [f"{method + ':':11} relative error {error:.1e}"
-                 for method, error in self.errors.items()]
+        kind = "largest entry" if self.zero else "relative error"
+        lines = [f"{method + ':':11} {kind} {error:.1e}" for method, error in self.errors.items()]
         lines.append(f"worst at {self.worst}: gradient {self.analytic:.10g}, "
                      f"numeric {self.numeric:.10g}; norm {self.norm:.3g}")
         if self.zero:
             lines.append("the numeric gradient is zero: only that was checked")
         if self.term:
-            lines.append(f"wrong term: {self.term} ({self.explained:.0%} of the error, "
-                         f"{self.factor:+.3g} times its gradient too much)")
+            share = "all" if self.explained > 1 - 1e-6 else f"{min(self.explained, 0.999):.1%}"
+            lines.append(f"wrong term: {self.term}, off by {self.factor:+.3g} times its gradient "
+                         f"({share} of the error)")
         return "\n".join(lines + self.notes)
 
 
@@ -205,9 +206,11 @@ class Probe:
             distances = [relative_error(slopes, exact) for slopes in by_step]
             step = int(np.argmin(distances))
             if distances[step] > 1e-2:
-                why_not = "it disagrees with the central differences (abs, or a branch?)"
+                why_not = ("it disagrees with the central differences (abs or a branch in the "
+                           "function, or steps too long)")
         if why_not:
-            changes = [relative_error(a, b) for a, b in zip(by_step, by_step[1:])]
+            changes = [relative_error(a, b) if b.any() else np.inf      # 0: lost to round-off
+                       for a, b in zip(by_step, by_step[1:])]
             step = int(np.argmin(changes))
         terms = {name: np.array([of_terms[name] for _, of_terms in rows[step]])
                  for name in rows[step][0][1]}
@@ -263,6 +266,9 @@ def flatten(theta):
 
 
 def flat_gradient(result, theta):
+    if not isinstance(result, tuple) or len(result) not in (2, 3):
+        raise InputError(f"the function returned {short(result)}: expected (value, gradient) or "
+                         "(value, gradient, terms)")
     gradient = result[1]
     if isinstance(theta, Params):
         shapes = [np.shape(array) for array in gradient], [np.shape(array) for array in theta]

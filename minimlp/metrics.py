@@ -85,7 +85,7 @@ def hull_distance(prototypes, x):
     array (M,)
         In the units of x; inside the hull 0 up to round-off.
     """
-    from scipy.optimize import nnls
+    from scipy.optimize import lsq_linear
 
     prototypes, x = checks.two_sets(prototypes, x, real=True)
     if x.shape[1] == 1:
@@ -97,7 +97,9 @@ def hull_distance(prototypes, x):
         size = np.abs(towards).max() or 1.0
         system = np.vstack([towards.T / size, np.ones(len(x))])
         target = np.append(np.zeros(x.shape[1]), 1.0)
-        share = nnls(system, target)[0]
+        # scipy.optimize.nnls would do, but that of SciPy 1.15 is off by up to 10 %
+        share = lsq_linear(system, target, (0, np.inf), method="bvls", tol=1e-15,
+                           max_iter=10 * len(x)).x
         distances[j] = np.linalg.norm(share @ towards) / share.sum()
     return distances
 

@@ -71,6 +71,8 @@ def metrics_by_size(path, rows, masks):
                           label="at the start, 2/(N+1)")
             axis.set(xscale="log", title=LABELS[metric])
             axis.set_yscale("log" if metric in ("reconstruction_error", "fit_error") else "linear")
+            if metric == "fit_error":
+                axis.set(ylim=(1e-8, 1e-3), title="fit error (MSE, geometric mean; cut at 1e-8)")
             axis.set_xticks(sizes, [str(size) for size in sizes])
             axis.minorticks_off() if axis.get_yscale() == "linear" else axis.xaxis.minorticks_off()
         for axis in axes[1]:
@@ -100,8 +102,9 @@ def prototype_positions(path, parameters, samples):
             for sign, text, align in ((-1, "< {}", "left"), (1, "{} >", "right")):
                 beyond = np.sum(sign * everywhere > edge)
                 if beyond:
-                    axis.text(sign * edge, -k + 0.34, text.format(beyond), color=color, ha=align,
-                              fontsize=9)
+                    axis.text(sign * edge, -k, text.format(beyond), color=color, ha=align,
+                              va="center", fontsize=10, weight="bold",
+                              bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5})
         axis.set(xlim=(-edge, edge), xlabel="position p = -b/w (at the edges: how many lie beyond)")
         axis.set_yticks(range(0, -len(parameters), -1), list(parameters))
         axis.set_title(f"Prototypes after training, N = M = {len(samples[0])}, one row a seed; "
@@ -120,14 +123,16 @@ def frames_of(demonstration, mask):
 def trajectories(path, demonstration):
     """Prototype positions during training under each single loss, the hull shaded."""
     x = demonstration["x"]
-    with saved(path, 1, 4, height=3.4, sharey=True) as (_, axes):
+    with saved(path, 1, 4, height=3.6, sharey=True) as (figure, axes):
+        figure.suptitle(f"Prototypes of the same start, N = M = {len(x)}", x=0.01, ha="left",
+                        fontsize=10)
         for axis, mask in zip(axes[0], MASKS[:4]):
             p = np.array([(-f.b / f.w[:, None]).ravel() for f in frames_of(demonstration, mask)])
             steps = demonstration["steps"][:len(p)]
             axis.axhspan(x.min(), x.max(), color=HULL, zorder=0)
             axis.plot(steps, p, color=COLOURS[mask], linewidth=1.1)
             axis.plot(np.full(len(x), 1.04 * steps[-1]), x, "k_", markersize=7, clip_on=False)
-            axis.set(title=mask, xlabel="step", ylim=(-4, 4))
+            axis.set(title=mask, xlabel="step", ylim=(-3.5, 3.5))
             axis.set_xticks([0, steps[-1]])
         axes[0, 0].set_ylabel("prototype position\n(shaded: hull; dashes: samples)")
 
@@ -167,12 +172,18 @@ def sweep(path, rows, onsets):
             law.errorbar(n, tau, [tau - low, high - tau], fmt=marker, capsize=3, color=shade,
                          markersize=10 if marker == "s" else 6,
                          label=name + slope)
-        n = np.array([min(sizes), max(sizes)])
-        law.plot(n, 0.13 * (temperature.RANGE / n) ** 2, color="black", linewidth=1, linestyle=":",
-                 label="0.13 (range/N)^2")
-        law.set(xscale="log", yscale="log", xlabel="N = M", ylabel="tau*",
-                title="where expulsion begins, by the\nnumber that must be out")
-        law.set_xticks(sizes, [str(size) for size in sizes])
+        ratios = [row["ratio"] for row in begun["sizes"] if row["size"] in begun["fitted"]]
+        if ratios:
+            scale = np.exp(np.mean(np.log(ratios)))
+            n = np.array([min(begun["fitted"]), max(begun["fitted"])])
+            law.plot(n, scale * (temperature.RANGE / n) ** 2, color="black", linewidth=1,
+                     linestyle=":", label=f"{scale:.2f} (range/N)^2")
+        found_any = any(onset["fitted"] for onset in onsets)
+        law.set(xscale="log", yscale="log" if found_any else "linear", xlabel="N = M", ylabel="tau*",
+                title="where expulsion begins, by what\ncounts as begun (the same at N = 10)")
+        shown = [size for size in sizes if not found_any
+                 or any(size in onset["fitted"] for onset in onsets)]
+        law.set_xticks(shown, [str(size) for size in shown])
         law.xaxis.minorticks_off()
         law.legend(fontsize=8.5)
 
@@ -192,7 +203,9 @@ def force_fields(path):
         for name, force in forces(params, x, {"coverage": 0.02, "separation": 0.1}).items():
             field[name]["direct"].append(force.direct[-1, 0])
             field[name]["through_weights"].append(force.through_weights[-1, 0])
-    with saved(path, 2, 3, height=4.8, sharex=True) as (_, axes):
+    with saved(path, 2, 3, height=5.1, sharex=True) as (figure, axes):
+        figure.suptitle("One probe among 7 other prototypes; w = 3, tau 0.02 (coverage) and 0.1 "
+                        "(separation)", x=0.01, ha="left", fontsize=10)
         for row, (kind, title) in zip(axes, (("direct", "in p-space: -dL/dp"),
                                              ("through_weights", "through w and b: dp/dt"))):
             for axis, name in zip(row, field):
@@ -213,29 +226,27 @@ def force_fields(path):
 
 def counterexample(path):
     """In two dimensions coverage's step through the weights can lead away from the hull."""
-    x = np.array([[-1.0, 0.0], [5.0, 0.0], [2.0, 3.0]])
-    p = np.array([[2.5, -1.0], [-1.0, 0.3], [2.0, 2.7]])
-    params = Params(np.ones(3), -p, np.zeros(3), np.zeros(()))
-    force = forces(params, x, {"coverage": 0.1})["coverage"]
-    with saved(path, height=3.8) as (_, [[axis]]):
+    x = np.array([[2.0, 0.0], [10.0, 0.0], [6.0, -3.0]])
+    p = np.array([[4.0, 1.0]])
+    params = Params(np.ones(1), -p, np.zeros(1), np.zeros(()))
+    force = forces(params, x, {"coverage": 1.0})["coverage"]
+    with saved(path, height=3.4) as (_, [[axis]]):
         axis.fill(*x.T, color=HULL, zorder=0)
         axis.plot(*x.T, "ko", label="samples (shaded: hull)")
-        axis.plot(*p[1:].T, "^", color=COLOURS["none"], label="other prototypes, w = 1")
-        axis.plot(*p[0], "^", color=COLOURS["coverage"], markersize=10,
-                  label="a prototype outside, w = 1")
-        for arrow, style, label in ((force.direct, "-", "step in p-space: towards the hull"),
+        axis.plot(*p[0], "^", color=COLOURS["coverage"], markersize=10, label="prototype, w = 1")
+        for arrow, style, label in ((force.direct, "-", "direction in p-space: nearer"),
                                     (force.through_weights, ":",
-                                     "step through w and b: further away")):
+                                     "direction through w and b: further away")):
             tip = p[0] + 1.6 * arrow[0] / np.linalg.norm(arrow[0])
             axis.annotate("", tip, p[0], arrowprops={
                 "arrowstyle": "-|>", "linestyle": style, "linewidth": 2, "shrinkA": 6,
                 "color": COLOURS["coverage"]})
             axis.plot([], [], linestyle=style, color=COLOURS["coverage"], label=label)
         axis.axhline(p[0, 1], color="black", linewidth=0.8, linestyle="--")
-        axis.set(xlim=(-1.5, 10.2), ylim=(-1.9, 3.3), aspect="equal", xlabel="first coordinate",
+        axis.set(xlim=(0, 17), ylim=(-3.3, 2.6), aspect="equal", xlabel="first coordinate",
                  ylabel="second coordinate",
-                 title="Coverage in two dimensions; below the dashed line is further from the hull")
-        axis.legend(loc="upper right", fontsize=9)
+                 title="Coverage in two dimensions; above the dashed line is further from the hull")
+        axis.legend(loc="lower right", fontsize=9)
 
 
 def drift_animation(path, demonstration, frames=60):
@@ -244,7 +255,7 @@ def drift_animation(path, demonstration, frames=60):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     x, y, steps = (demonstration[name] for name in ("x", "y", "steps"))
-    edge = 3.2
+    edge = 3.5
     grid = np.linspace(-edge, edge, 301)[:, None]
     runs = {mask: frames_of(demonstration, mask) for mask in MASKS[:4]}
     shown = np.unique(np.round(np.geomspace(1, len(steps), frames)).astype(int) - 1)

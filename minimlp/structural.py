@@ -15,12 +15,12 @@ def squared_distances(differences):
 def softmin(prototypes, x, temperature, offsets=None):
     """Softmin of the squared distances of each sample to the prototypes (E4).
 
-        c_ij = ||x_i - p_j||^2 - g_j
-        s_i  = -tau log sum_j exp(-c_ij / tau)
-        a_ij = exp(-(c_ij - s_i) / tau)                      (sums to 1 over j)
+        D_ij = ||x_i - p_j||^2 - g_j
+        s_i  = -tau log sum_j exp(-D_ij / tau)
+        a_ij = exp(-(D_ij - s_i) / tau)                      (sums to 1 over j)
         d(mean_i s_i)/dp_j = (2/N) sum_i a_ij (p_j - x_i)
 
-    The least c_ij is taken out of the sum before the exponential, so that
+    The least D_ij is taken out of the sum before the exponential, so that
     nothing overflows at any temperature.
 
     Parameters
@@ -37,11 +37,11 @@ def softmin(prototypes, x, temperature, offsets=None):
     Returns
     -------
     values : array (N,)
-        s, in the squared units of x; between min_j c_ij - tau log M and min_j c_ij.
+        s, in the squared units of x; between min_j D_ij - tau log M and min_j D_ij.
     gradient : array (M, d)
         Of the mean of the values.
     nearest : array (N,) of int
-        argmin_j c_ij; the first one of equals.
+        argmin_j D_ij; the first one of equals.
     distance : array (N,)
         ||x_i - p_nearest||, in the units of x.
     """

@@ -127,6 +127,40 @@ def test_a_wrong_term_is_caught_and_named_with_its_factor(loss, times):
     assert f"wrong term: {loss}" in str(report)
 
 
+@every_loss
+@pytest.mark.parametrize("field", ["w", "b"])
+def test_a_term_that_is_missing_from_one_field_only_is_named_too(loss, field):
+    def function(params):
+        value, gradient, terms = right(params)
+        lacking = combine(gradient, -WEIGHTS.get(loss, 1.0), own_gradient(params, loss))
+        return value, gradient._replace(**{field: getattr(lacking, field)}), terms
+
+    report = check_gradient(function, PARAMS)
+    assert report.term == loss and report.explained > 0.99
+    assert report.factor == pytest.approx(-WEIGHTS.get(loss, 1.0), rel=1e-4)
+
+
+def test_an_error_that_is_like_no_term_blames_none():
+    noise = Params.from_vector(np.random.default_rng(1).normal(size=26), like=PARAMS)
+
+    def function(params):
+        value, gradient, terms = right(params)
+        return value, combine(gradient, 0.1, noise), terms
+
+    report = check_gradient(function, PARAMS)
+    assert report.error > 1e-2
+    assert report.term is None and 0 < report.explained < 0.5
+
+
+def test_two_terms_with_the_same_gradient_are_not_told_apart():
+    def function(theta):
+        value, gradient = smooth(theta)
+        return 3 * value, gradient, {"once": value, "twice": 2 * value}
+
+    report = check_gradient(function, GRID)
+    assert report.error > 1e-2 and report.term is None
+
+
 def test_two_wrong_terms_blame_no_single_one():
     def function(params):
         value, gradient, terms = too_much("fit", -1.0)(params)
@@ -195,6 +229,31 @@ def test_a_wrong_gradient_that_a_coarse_step_happens_to_confirm_is_caught():
     assert report.error == pytest.approx(error, rel=1e-6)
     assert report.errors["central"] == pytest.approx(error, rel=1e-2)
     assert report.errors["complex"] == pytest.approx(error, rel=1e-6)
+
+
+def test_a_coarse_step_is_not_trusted_without_a_complex_step_either():
+    def wrong(theta):
+        value, gradient = steep(theta.real)
+        return value, gradient * np.sin(2) / 2
+
+    report = check_gradient(wrong, np.array([0.3, -0.2]))
+    assert set(report.errors) == {"central"}
+    assert report.error == pytest.approx(1 - np.sin(2) / 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1.0, 5.0])
+def test_a_small_slope_on_a_large_value_is_not_taken_for_zero(factor):
+    def nearly_flat(theta):
+        size = np.abs(theta)
+        return 1 + 1e-8 * (size ** 1.5).sum(), factor * 1.5e-8 * np.sign(theta) * size ** 0.5
+
+    report = check_gradient(nearly_flat, np.array([0.3, -0.2]))
+    assert not report.zero and report.error == pytest.approx(factor - 1, abs=1e-3)
+
+
+def test_the_step_is_taken_as_floating_point_rounded_it():
+    report = check_gradient(lambda theta: (theta.sum(), np.ones(1)), np.array([0.3]))
+    assert len(report.step_errors) == 10 and report.step_errors.max() == 0
 
 
 def test_a_nan_in_the_gradient_is_an_infinite_error_at_its_place():

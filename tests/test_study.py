@@ -187,8 +187,11 @@ def test_twenty_kills_at_random_moments_lose_nothing_and_change_nothing(uninterr
 @pytest.mark.skipif(os.name == "nt", reason="process groups are POSIX's")
 def test_ctrl_c_is_one_line_and_resumable(tmp_path):
     out = tmp_path / "study"
+    # set anew, for a parent may have told its children to ignore it
+    code = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+            "from minimlp.cli import main; sys.exit(main(sys.argv[1:]))")
     process = subprocess.Popen(
-        [sys.executable, "-m", "minimlp", "study", "--sizes", "5", "--seeds", "50", "--jobs", "2",
+        [sys.executable, "-c", code, "study", "--sizes", "5", "--seeds", "50", "--jobs", "2",
          "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True)
     log = out / "runs.jsonl"

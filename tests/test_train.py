@@ -1,5 +1,6 @@
 """Training: Adam by hand, the callback, divergence and repeatability."""
 
+from inspect import signature
 from math import sqrt
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from cases import CASES, make
 from minimlp import objective, relative_error, train
-from minimlp.train import adam
+from minimlp.train import adam, train as reference
 
 CASE = next(case for case in CASES if case.name == "plane")
 WEIGHTS = {"coverage": 0.1, "separation": 0.2, "overlap": 0.3}
@@ -64,6 +65,13 @@ def test_the_default_is_2000_steps_at_a_rate_of_a_hundredth():
     explicit = train(*problem(), steps=2000, rate=0.01)
     assert result.steps == 2000
     assert result.params.to_vector().tobytes() == explicit.params.to_vector().tobytes()
+
+
+def test_the_reference_has_the_defaults_of_the_public_form():
+    public = dict(signature(train).parameters)
+    assert public.pop("backend").default == "numpy"
+    assert [(p.name, p.default) for p in public.values()] == [
+        (p.name, p.default) for p in signature(reference).parameters.values()]
 
 
 def test_the_result_holds_value_and_terms_of_its_params_and_training_lowers_the_value():
@@ -129,6 +137,13 @@ def test_a_start_that_overflows_is_reported_at_step_zero():
     result = train(params, x, 1e200 * y, *rest, steps=5, callback=lambda *call: calls.append(call))
     assert result.diverged and result.steps == 0 and not calls
     assert (result.params.to_vector() == params.to_vector()).all()
+
+
+def test_an_infinite_gradient_of_a_finite_value_is_a_divergence():
+    params, x, y, _, temperatures = problem()
+    cliff = lambda p: (0.0, np.full(p.shape, np.inf))
+    result = train(params, x, y, {"cliff": 1.0}, temperatures, steps=5, extra={"cliff": cliff})
+    assert np.isfinite(result.value) and result.diverged and result.steps == 0
 
 
 def test_no_steps_return_the_start():

@@ -20,7 +20,7 @@ def render(source):
     notebook = jupytext.read(source)
     notebook.metadata["kernelspec"] = {"name": "python3", "language": "python",
                                        "display_name": "Python 3"}
-    NotebookClient(notebook, resources={"metadata": {"path": str(HERE)}}).execute()
+    NotebookClient(notebook, coalesce_streams=True, resources={"metadata": {"path": str(HERE)}}).execute()
     text, _ = MarkdownExporter().from_notebook_node(notebook)
     lines = (line.rstrip() for line in text.strip().splitlines())
     page = "\n".join(lines)
@@ -30,6 +30,7 @@ def render(source):
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or sorted(path.stem for path in HERE.glob("[0-9]*.py")):
+    for name in sys.argv[1:] or sorted(path.stem for path in HERE.glob("*.py")
+                                       if path.stem != "render"):
         print(name)
         render((HERE / name).with_suffix(".py"))

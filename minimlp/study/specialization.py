@@ -134,19 +134,26 @@ class StudyConfig(TrainingConfig):
     def demonstration(self):
         """Whole trainings to look at, at about twenty units: arrays for an npz file.
 
-        x, y and steps (T,) of the first seed; for each single loss and none its parameters
+        x, y and steps (T,) of the first seed whose start is typical; for each single loss and none its parameters
         (T, P), as `Params.to_vector` orders them; and "moves " + mask (seeds, 2): of the
         prototypes seen outside the hull between two frames, how many moved towards it,
         and how many there were.
         """
         size = min(self.sizes, key=lambda size: abs(size - 20))
-        x, y = self.samples(size, self.first_seed)
+        seed = min(self.seed_range(), key=lambda seed: self.untypical(size, seed))
+        x, y = self.samples(size, seed)
         arrays = {"x": x, "y": y, "steps": np.arange(0, self.steps + 1, FRAME_STEPS)}
         for mask in MASKS[:4]:
-            runs = [self.frames(size, seed, mask) for seed in self.seed_range()]
-            arrays[mask] = runs[0][0]
+            runs = [self.frames(size, other, mask) for other in self.seed_range()]
+            arrays[mask] = runs[seed - self.first_seed][0]
             arrays["moves " + mask] = np.array([moves(distances) for _, distances in runs])
         return arrays
+
+    def untypical(self, size, seed):
+        """How far the number of prototypes that start outside is from its mean, 2 M / (N + 1)."""
+        x, _ = self.samples(size, seed)
+        p = prototypes(init_params(x, size, [seed, size, 1]))
+        return abs(expelled_fraction(p, x) - 2 / (size + 1))
 
     def frames(self, size, seed, mask):
         """Every tenth step of one training: parameters (T, P), distances to the hull (T, M)."""

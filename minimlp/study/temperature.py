@@ -180,7 +180,7 @@ def claims(rows):
     at_least = [compare(d[:, 0], size, bound=LEVEL) for size, (_, d) in excess.items()]
     at_most = [compare(d[:, -1], size) for size, (_, d) in excess.items()]
     return [claim("A6 (separation)", "separation expels at large temperature only",
-                  [Contrast(f"expelled_fraction: tau = {first:g} - none", "better", False, at_least),
+                  [Contrast(f"expelled_fraction: tau = {first:g} - none, bound {LEVEL:g}", "better", False, at_least),
                    Contrast(f"expelled_fraction: tau = {last:g} - none", "worse", False, at_most)],
                   f"'no expulsion' means under {LEVEL:g} more of the prototypes than without")]
 

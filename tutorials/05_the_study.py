@@ -1,0 +1,256 @@
+# %% [markdown]
+# # 05. The study
+#
+# **Question.** On [page 01](01_gaussian_units.md) one network kept its data and another lost them.
+# Is that the loss, or the luck of one start?
+#
+# ![Three paired comparisons at six sizes](figures/05_verdicts.png)
+#
+# Each mark is the mean of ten differences in reconstruction error, each bar its 95 % interval.
+# Blue: the loss makes it better than no structural loss; orange: worse; grey: open. This page says
+# how a mark gets its bar, and a claim its verdict. Symbols: [notation](notation.md).
+#
+# ## 480 runs
+#
+# Six sizes $N = M$ from 3 to 100, the eight combinations of coverage, separation and overlap, ten
+# seeds: $6 \cdot 8 \cdot 10 = 480$ networks, trained by `minimlp study` in a minute. This page
+# reads the published table.
+
+# %%
+import csv
+import json
+from itertools import product
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from minimlp import plots
+from minimlp.study import verdicts
+from minimlp.study.runner import run_study
+from minimlp.study.specialization import StudyConfig
+
+published = Path("../benchmarks/results/study")
+rows = list(csv.DictReader((published / "results.csv").read_text().splitlines()))
+summary = json.loads((published / "summary.json").read_text())
+sizes = summary["settings"]["sizes"]
+LOSSES = ("coverage", "separation", "overlap")
+
+
+def values(metric, mask, size):
+    """A metric over the ten seeds, in their order."""
+    return np.array([float(row[metric]) for row in rows if int(row["size"]) == size
+                     and all(int(row[loss]) == (loss in mask) for loss in LOSSES)])
+
+
+def errors(mask, size):
+    return values("reconstruction_error", mask, size)
+
+
+a, b = errors("coverage", 3)[0], errors("none", 3)[0]
+print(len(rows), "runs; N = 3, seed 0:", f"{a:.3f} - {b:.3f} = {a - b:+.3f}")
+again = run_study(StudyConfig(sizes=(3,), seeds=1, masks=("none", "coverage")))
+print("trained again:", *(f"{row['mask']} {row['reconstruction_error']:.3f}" for row in again))
+
+# %% [markdown]
+# Seed 0 draws three samples and a start. Trained from it without structural loss, and then from the
+# same start with coverage, the second network reconstructs better, by 0.170. Everything else is the
+# same, so this difference is due to the loss. Ten seeds give ten differences.
+#
+# ## Why paired
+
+# %%
+def resampled_means(values, seed):
+    random = np.random.default_rng(seed)
+    return np.array([random.choice(values, len(values)).mean() for _ in range(4_000)])
+
+
+middle, paired, unpaired = [2.5, 97.5], {}, {}
+for size in sizes:
+    a, b = errors("coverage", size), errors("none", size)
+    paired[size] = np.percentile(resampled_means(a - b, 1), middle)
+    unpaired[size] = np.percentile(resampled_means(a, 1) - resampled_means(b, 2), middle)
+    print(f"N = {size:3}: mean {np.mean(a - b):+.3f}, interval {np.ptp(paired[size]):.2f} wide "
+          f"paired, {np.ptp(unpaired[size]):.2f} unpaired")
+
+# %%
+with plots.saved("figures/05_paired.png", 1, 2, height=3.2) as (_, [[left, right]]):
+    left.plot([0, 1], [errors("none", 100), errors("coverage", 100)], "o-", markersize=5,
+              color=plots.COLOURS["coverage"])
+    left.set(xticks=[0, 1], xticklabels=["none", "coverage"], xlim=(-0.3, 1.3), ylim=(0, None),
+             ylabel="reconstruction error", title="N = 100, one line a seed")
+    for shift, bounds, color, label in ((-0.12, paired, plots.COLOURS["coverage"], "paired"),
+                                        (0.12, unpaired, plots.COLOURS["none"], "unpaired")):
+        low, high = np.array([bounds[size] for size in sizes]).T
+        right.vlines(np.arange(6) + shift, low, high, color=color, linewidth=4, label=label)
+    right.axhline(0, color="black", linewidth=0.8)
+    right.set(xticks=range(6), xticklabels=sizes, xlabel="N",
+              title="coverage - none: 95 % intervals of the mean")
+    right.legend(loc="lower right")
+
+# %% [markdown]
+# ![Ten pairs of runs, and intervals with and without pairing](figures/05_paired.png)
+#
+# Left: some data sets are hard and some are easy, for both networks. That spread is larger than the
+# effect, but every line falls. Subtracting within a seed removes the spread; comparing the two
+# groups of ten does not. The means are the same.
+#
+# ## The interval and the p-value
+#
+# The loop above is the **bootstrap**: draw ten of the ten differences with replacement, take the
+# mean, many times; the middle 95 % of the means is the interval. *Better*: it lies below zero;
+# *worse*: above; else *open*.
+#
+# A second look asks how surprising the mean is if the loss does nothing. Then each difference could
+# as well have the other sign, and all $2^{10} = 1024$ sign patterns are equally likely. The
+# **p-value** is the share of them whose mean is as far from zero as ours.
+
+# %%
+d = errors("coverage", 5) - errors("none", 5)
+flips = np.array(list(product((-1, 1), repeat=len(d)))) @ d / len(d)
+extreme = np.sum(abs(flips) >= abs(d.mean()) - 1e-12)
+compared = verdicts.compare(d)
+print("N = 5:", *(f"{one:+.2f}" for one in d))
+for name, low, high, p in (("by hand", *paired[5], extreme / 1024),
+                           ("compare", compared.low, compared.high, compared.p)):
+    print(f"{name}: [{low:.2f}, {high:.2f}], p = {p:.4f} = {1024 * p:.0f}/1024")
+
+# %% [markdown]
+# `verdicts.compare` agrees up to the noise of resampling. Two of ten seeds went the other way, yet
+# only 8 patterns of 1024 reach such a mean. The least that ten seeds can give is $2/1024$, when all
+# agree.
+#
+# ## Every size
+
+# %%
+LOOK = {"better": ("#0072B2", "v"), "worse": ("#D55E00", "^"), "open": ("#777777", "o")}
+against_none = {loss: [verdicts.compare(errors(loss, size) - errors("none", size), size)
+                       for size in sizes] for loss in LOSSES}
+with plots.saved("figures/05_verdicts.png", 1, 3, height=3.2) as (figure, [axes]):
+    for axis, (loss, comparisons) in zip(axes, against_none.items()):
+        axis.axhline(0, color="black", linewidth=0.8)
+        for k, c in enumerate(comparisons):
+            axis.vlines(k, c.low, c.high, color=LOOK[c.verdict][0], linewidth=2.5)
+            axis.plot(k, c.mean, LOOK[c.verdict][1], color=LOOK[c.verdict][0], markersize=7)
+        axis.set(xticks=range(6), xticklabels=sizes, xlabel="N", title=f"{loss} - none")
+    axes[0].set_ylabel("difference in\nreconstruction error")
+    figure.legend([matplotlib.lines.Line2D([], [], color=color, marker=marker)
+                   for color, marker in LOOK.values()], LOOK, loc="outside upper center", ncols=3)
+
+# %% [markdown]
+# That is the figure at the top. Over sizes, a claim *holds* if every comparison is as expected;
+# *holds in the mean* if every mean has the expected sign and none is the opposite; is *mixed* if
+# some are as expected and some the opposite. (A3 expects *mixed*; its *holds* means that.) The
+# published verdicts, with b, w, o for better, worse, open:
+
+# %%
+suspects = []
+for c in summary["claims"]:
+    print(f"{c['name']} {c['verdict']}: {c['statement']}")
+    for contrast in c["contrasts"]:
+        found = contrast["comparisons"]
+        print("    ", *(one["verdict"][0] for one in found), "", contrast["label"])
+        suspects += [f"{c['name']} at N = {one['size']}: p = {one['p']:.3f}"
+                     for one in found if one["verdict"] != "open" and one["p"] > 0.05]
+print("decided by the interval, but p > 0.05:", *suspects, sep="\n     ")
+
+# %% [markdown]
+# The last lines are a warning: where few seeds differ at all, as in shares of three or five
+# prototypes, or one differs much, the interval is too sure. Exercise 2 asks what hangs on it.
+#
+# ## What is mixed, and why
+
+# %%
+tau, fits = summary["settings"]["separation_temperature"], values("fit_error", "none", 3)
+for size, c in zip(sizes, against_none["separation"]):
+    off, on = (np.median(values("fit_error", mask, size)) for mask in ("none", "overlap"))
+    print(f"N = {size:3}: 2/N = {2 / size:.2f}, kernel {np.exp(-(2 / size) ** 2 / tau):6.0e}, "
+          f"separation {c.mean:+.3f} {c.verdict:6}  median fit: none {off:.0e}, overlap {on:.0e}")
+
+# %% [markdown]
+# **A3.** The mean spacing is $2/N$, and separation reaches about $\sqrt{\tau} = 0.032$ (E5). Up to
+# $N = 20$ neighbours are 0.1 or more apart on average, where its kernel is 5e-05 or less, and
+# whatever it does is small. From $N = 50$ on neighbours are in reach, and the outermost prototypes
+# are pushed out. The gain at $N = 5$ counts by the rule, and is 0.006. It hangs on $\tau$: at 0.01
+# no size is better ([README](../README.md)).
+#
+# **A5.** At $N = 3$ seven of ten networks without structural loss fit to round-off, below 1e-17; at
+# $N = 5$ the medians are 1e-08 and 4e-06. The claim is about the ratio, so such factors count,
+# though 4e-06 is a good fit too. From $N = 10$ on the medians are within a factor of four.
+#
+# **A2** is open for coverage alone at $N = 50$ and 100. Coverage's own reach, $\sqrt{0.02} = 0.14$,
+# spans several samples there, so a prototype near the data need not be the nearest of any one
+# sample. That is a guess; the study does not test it.
+#
+# **A4** and **A6** are open for overlap alone at $N = 3$. One seed carries each mean: nine of ten
+# differences in reconstruction error are below 0.5 and one is 3.2; nine of ten in expelled fraction
+# are zero.
+#
+# ## The design principle
+
+# %%
+below, shades = {}, matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(sizes)))
+with plots.saved("figures/05_principle.png", 1, 2, height=3.9) as (figure, axes):
+    for axis, loss in zip(axes[0], ("overlap", "separation")):
+        pairs = {size: (errors(loss, size), errors("coverage+" + loss, size)) for size in sizes}
+        below[loss] = sum(np.sum(more < alone) for alone, more in pairs.values())
+        for (size, pair), shade, marker in zip(pairs.items(), shades, "osD^vP"):
+            axis.plot(*pair, marker, color=shade, markersize=5, label=f"N = {size}")
+        axis.axline((0.1, 0.1), (1, 1), color="black", linewidth=1)
+        axis.set(xscale="log", yscale="log", aspect="equal", xlim=(0.03, 6), ylim=(0.03, 6),
+                 xlabel=f"{loss} alone", title=f"{below[loss]} of 60 below the line")
+    axes[0, 0].set_ylabel("reconstruction error\nwith coverage added")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside right center")
+for size in sizes:
+    print(f"N = {size:3}:", *(f"{mask} {errors(mask, size).mean():.2f}" for mask in
+                              ("none", "overlap", "coverage+overlap", "coverage")), sep="  ")
+
+# %% [markdown]
+# ![Error with coverage added against error without](figures/05_principle.png)
+#
+# Each mark is a pair of runs. Nearly all lie below the line: a repulsive loss needs an attractor
+# (A8). At a fixed width overlap pushes a prototype that is outside further out, and coverage pulls
+# it in ([page 04](04_separation_and_overlap.md), [page 03](03_coverage.md)). It repairs a part
+# only: from $N = 10$ on, the two together are still worse than no structural loss.
+#
+# ## Limits
+#
+# One dimension, one smooth target, one coefficient for every loss, ten seeds. The summary holds 80
+# comparisons and corrects for none of them, so single cells may be chance; that every size agrees
+# is what counts. Intervals speak about new seeds, not about other settings.
+
+# %%
+assert (len(rows), *below.values()) == (480, 59, 59) and sum(fits < 1e-17) == 7
+assert abs(again[1]["reconstruction_error"] - errors("coverage", 3)[0]) < 1e-3
+assert all(np.ptp(paired[size]) < 0.6 * np.ptp(unpaired[size]) for size in sizes)
+assert np.allclose(paired[5], (compared.low, compared.high), atol=0.005) and extreme == 8
+assert abs(extreme / 1024 - compared.p) < 1e-12
+assert [c.verdict for c in against_none["coverage"]] == ["better"] * 6
+assert all(errors("coverage+overlap", n).mean() > errors("none", n).mean() for n in sizes[2:])
+assert sum(len(k["comparisons"]) for c in summary["claims"] for k in c["contrasts"]) == 80
+
+# %% [markdown]
+# ## Exercises
+#
+# 1. Pair the wrong seeds: subtract from each coverage run at $N = 100$ the plain run of the next
+#    seed. What stays the same, and what becomes of the verdict?
+# 2. Call a comparison open unless also $p < 0.05$. Which claims change their verdict?
+#
+# ## Answers
+
+# %%
+# 1: the mean stays, the interval is as wide as without pairs, and the verdict is open.
+wrong = verdicts.compare(errors("coverage", 100) - np.roll(errors("none", 100), -1))
+right = verdicts.compare(errors("coverage", 100) - errors("none", 100))
+assert abs(wrong.mean - right.mean) < 1e-12 and (right.verdict, wrong.verdict) == ("better", "open")
+
+# 2: none: the comparisons in question belong to claims that hold only in the mean.
+for c in summary["claims"]:
+    contrasts = []
+    for contrast in c["contrasts"]:
+        strict = [verdicts.Comparison(**one | ({} if one["p"] < 0.05 else {"verdict": "open"}))
+                  for one in contrast["comparisons"]]
+        contrasts.append(verdicts.Contrast(contrast["label"], contrast["expected"],
+                                           contrast["larger_is_better"], strict))
+    verdict = verdicts.claim(c["name"], "", contrasts, "", expect_mixed=c["name"] == "A3").verdict
+    assert verdict == c["verdict"]
