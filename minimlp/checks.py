@@ -12,6 +12,10 @@ from .gaussian import Params
 from .loss import STRUCTURAL
 
 
+LARGEST = {"f4": 1e18, "f8": 1e150}     # of a coordinate: what it is compared with is its square
+TEMPERATURES = 1e-150, 1e150
+
+
 class InputError(ValueError):
     """Bad input.  The message names the argument and its value."""
 
@@ -43,14 +47,24 @@ def positive(name, value):
     return value
 
 
-def count(name, value, least=1):
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral) or value < least:
-        raise InputError(f"{name} = {short(value)}: expected a whole number, at least {least}")
+def temperature(name, value):
+    value = positive(name, value)
+    if not TEMPERATURES[0] <= value <= TEMPERATURES[1]:
+        raise InputError(f"{name} = {value}: must be between {TEMPERATURES[0]:g} and "
+                         f"{TEMPERATURES[1]:g}")
+    return value
+
+
+def count(name, value, least=1, most=10**9):
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
+        raise InputError(f"{name} = {short(value)}: expected a whole number")
+    if not least <= value <= most:
+        raise InputError(f"{name} = {short(value)}: expected at least {least} and at most {most}")
     return int(value)
 
 
 def choice(name, value, options):
-    if value not in options:
+    if not isinstance(value, str) or value not in options:
         raise InputError(f"{name} = {short(value)}: expected one of {', '.join(options)}")
     return value
 
@@ -72,6 +86,8 @@ def function(name, value):
 
 
 def as_array(name, value):
+    if isinstance(value, np.ma.MaskedArray):
+        raise InputError(f"{name} is a masked array: expected one without a mask")
     try:
         return np.asarray(value)
     except ValueError:
@@ -86,7 +102,8 @@ def array(name, value, shape, real=False):
     value = as_array(name, value)
     if value.dtype.kind in "iu":
         value = value.astype(float)
-    if value.dtype.kind not in ("f" if real else "fc") or value.dtype == np.float16:
+    if value.dtype.kind + str(value.itemsize) not in (("f4", "f8") if real else
+                                                      ("f4", "f8", "c8", "c16")):
         raise InputError(f"{name} has type {value.dtype}: expected float32 or float64")
     fits = len(shape) == value.ndim and all(
         size > 0 if wanted is None else size == wanted for size, wanted in zip(value.shape, shape))
@@ -105,7 +122,11 @@ def array(name, value, shape, real=False):
 def points(name, value, dimensions=None, real=False):
     """Points in d dimensions, (N, d); (N,) is taken as d = 1."""
     value = as_array(name, value)
-    return array(name, value[:, None] if value.ndim == 1 else value, (None, dimensions), real)
+    value = array(name, value[:, None] if value.ndim == 1 else value, (None, dimensions), real)
+    limit = LARGEST[value.real.dtype.str[1:]]
+    if np.abs(value).max() > limit:
+        raise InputError(f"{name} holds {np.abs(value).max():.3g}: at most {limit:g} can be squared")
+    return value
 
 
 def two_sets(prototypes, x, real=False):
@@ -124,9 +145,12 @@ def params(value, dimensions=None):
 
 def at_finite_prototypes(value):
     """Params whose prototypes -b/w exist."""
-    zero = np.flatnonzero(value.w == 0)
-    if len(zero):
-        raise InputError(f"params.w[{zero[0]}] = 0: the prototype -b/w of this unit is at infinity")
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(value.b / value.w[:, None]).all(axis=1)
+    if not finite.all():
+        j = np.argmin(finite)
+        raise InputError(f"params.w[{j}] = {value.w[j]}: the prototype -b/w of this unit is at "
+                         "infinity")
     return value
 
 
@@ -148,16 +172,18 @@ def checked_loss(name, loss):
             raise InputError(f"extra[{name!r}] returned {short(result)}: expected "
                              "(value, gradient)")
         value, gradient = result
-        if np.ndim(value) or np.shape(gradient) != prototypes.shape:
-            raise InputError(f"extra[{name!r}] returned shapes {np.shape(value)} and "
-                             f"{np.shape(gradient)}: expected () and {prototypes.shape}")
-        return value, gradient
+        value = as_array(f"extra[{name!r}]", value)
+        gradient = as_array(f"extra[{name!r}]", gradient)
+        if value.ndim or gradient.shape != prototypes.shape or gradient.dtype.kind not in "iufc":
+            raise InputError(f"extra[{name!r}] returned shapes {value.shape} and {gradient.shape} "
+                             f"of {gradient.dtype}: expected numbers, () and {prototypes.shape}")
+        return value[()], gradient
     return checked
 
 
 def coefficients(value, extra=()):
     """Loss coefficients by name: known names, finite, not negative."""
-    names = (*STRUCTURAL, *extra)
+    names = (*STRUCTURAL, *map(str, extra))
     for name in mapping("coefficients", value):
         if name not in names:
             raise InputError(f"coefficients[{name!r}]: unknown loss, expected {', '.join(names)}")
@@ -171,11 +197,11 @@ def temperatures(value, needed=()):
     for name in mapping("temperatures", value):
         if name not in ("coverage", "separation"):
             raise InputError(f"temperatures[{name!r}]: expected coverage or separation")
-        positive(f"temperatures[{name!r}]", value[name])
+        temperature(f"temperatures[{name!r}]", value[name])
     for name in needed:
         if name not in value:
             raise InputError(f"temperatures[{name!r}] is missing: an active loss needs it")
-    return {name: float(temperature) for name, temperature in value.items()}
+    return {name: float(tau) for name, tau in value.items()}
 
 
 def mapping(name, value):

@@ -15,10 +15,19 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 def main(arguments=None):
     """Run a command; returns its exit status: 0, 1 a check failed, 2 bad input, 130 Ctrl-C."""
-    parser = build_parser()
-    args = parser.parse_args(arguments)
+    os.environ["MPLBACKEND"] = "agg"        # figures go to files alone
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    args = build_parser().parse_args(arguments)
     try:
-        return args.run(args) or 0
+        status = args.run(args) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:                 # as in `minimlp study | head`: all files are written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError as error:
+        print(f"minimlp {args.command}: error: not enough memory: {error}", file=sys.stderr)
     except checks.InputError as error:
         print(f"minimlp {args.command}: error: {error}", file=sys.stderr)
     except OSError as error:
@@ -40,8 +49,15 @@ def resume_hint(args):
     return "finished runs are kept: the same command with --resume goes on"
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message):
+        self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
+
+
 def build_parser():
-    parser = argparse.ArgumentParser(prog="minimlp", description=__import__("minimlp").__doc__)
+    parser = OneLineParser(prog="minimlp", description=__import__("minimlp").__doc__)
     parser.add_argument("--version", action="version", version=f"minimlp {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
@@ -119,15 +135,16 @@ def conduct(args, study, config_class, quick):
     from .study.runner import run_study
     from .study.store import LOG, RunLog, csv_text
 
+    checks.count("jobs", args.jobs)
     config = config_class(**settings(args, config_class, quick))
-    with RunLog(config.identity(), args.out, args.resume) as log:
+    with RunLog(config.identity(), args.out, args.resume, config.acceptance()) as log:
         rows = run_study(config, jobs=args.jobs, log=log, progress=True)
         summary = study.summary(rows, config, log)
-        print(report.text(summary))
         files = [args.out / LOG,
                  log.write("results.csv", csv_text(study.COLUMNS, study.csv_rows(rows))),
                  log.write("summary.json", json.dumps(summary, indent=1) + "\n")]
         files += plots.FIGURES[args.command](config, rows, summary, log)
+        print(report.text(summary))
         print("\nwrote", *files, sep="\n  ")
 
 
@@ -145,15 +162,18 @@ def run_gradcheck_command(args):
     from .study import gradients, report
     from .study.store import csv_text, replace
 
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise checks.InputError(f"out = {args.out}: can't be written: {error.strerror}") from None
     rows = gradients.gradient_table(args.backend)
-    print(report.aligned(gradients.COLUMNS, [[report.short(row[name]) for name in gradients.COLUMNS]
-                                             for row in rows]))
-    args.out.mkdir(parents=True, exist_ok=True)
     files = [args.out / "gradients.csv"]
     replace(files[0], csv_text(gradients.COLUMNS, rows).encode())
     if not args.quick:
         files.append(args.out / "steps.png")
         plots.step_errors(files[1], gradients.step_sweeps())
+    print(report.aligned(gradients.COLUMNS, [[report.short(row[name]) for name in gradients.COLUMNS]
+                                             for row in rows]))
     wrong = [row for row in rows if row["verdict"].startswith("WRONG")]
     zero = sum(row["verdict"] == "zero" for row in rows)
     print(f"\n{len(rows) - len(wrong) - zero} gradients right, {zero} rightly zero, "

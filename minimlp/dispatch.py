@@ -39,7 +39,7 @@ def kernels(backend):
     try:
         return importlib.import_module(BACKENDS[backend])
     except ModuleNotFoundError as error:
-        if error.name and BACKENDS[backend].startswith(error.name):
+        if error.name == "minimlp.kernels":
             raise ImportError("this version of minimlp has no kernels for it yet") from None
         raise
 
@@ -58,7 +58,7 @@ def implementation(reference, backend):
 def documented(reference):
     """Gives a public function the reference's documentation, and says what it adds."""
     def decorate(function):
-        function.__doc__ = reference.__doc__.rstrip() + """
+        function.__doc__ = (reference.__doc__ or "").rstrip() + """
 
     Arguments are checked
     ---------------------
@@ -109,7 +109,7 @@ def softmin(prototypes, x, temperature, offsets=None, backend="numpy"):
     prototypes, x = checks.two_sets(prototypes, x)
     if offsets is not None:
         offsets = checks.array("offsets", offsets, (len(prototypes),))
-    temperature = checks.positive("temperature", temperature)
+    temperature = checks.temperature("temperature", temperature)
     values, gradient, nearest, distance = implementation(structural.softmin, backend)(
         prototypes, x, temperature, offsets)
     return values, gradient.reshape(shape), nearest, distance
@@ -119,7 +119,7 @@ def softmin(prototypes, x, temperature, offsets=None, backend="numpy"):
 def coverage(prototypes, x, temperature, backend="numpy"):
     shape = checks.as_array("prototypes", prototypes).shape
     prototypes, x = checks.two_sets(prototypes, x)
-    temperature = checks.positive("temperature", temperature)
+    temperature = checks.temperature("temperature", temperature)
     value, gradient = implementation(structural.coverage, backend)(prototypes, x, temperature)
     return value, gradient.reshape(shape)
 
@@ -128,7 +128,7 @@ def coverage(prototypes, x, temperature, backend="numpy"):
 def separation(prototypes, temperature, backend="numpy"):
     shape = checks.as_array("prototypes", prototypes).shape
     prototypes = checks.points("prototypes", prototypes)
-    temperature = checks.positive("temperature", temperature)
+    temperature = checks.temperature("temperature", temperature)
     value, gradient = implementation(structural.separation, backend)(prototypes, temperature)
     return value, gradient.reshape(shape)
 

@@ -6,6 +6,7 @@ forms do (dispatch.py).  Sums over samples or units use einsum and not `@`,
 because BLAS adds up in an order that depends on its number of threads.
 """
 
+import zipfile
 from typing import NamedTuple
 
 import numpy as np
@@ -47,14 +48,19 @@ class Params(NamedTuple):
                       c=theta[cut + units:].reshape(()))
 
     def save(self, path):
-        """Write the four arrays to an npz file."""
-        np.savez(path, **self._asdict())
+        """Write the four arrays to an npz file of just this name."""
+        with open(path, "wb") as file:
+            np.savez(file, **self._asdict())
 
     @staticmethod
     def load(path):
-        """Read what `save` wrote."""
-        with np.load(path) as arrays:
-            return Params(*(arrays[name] for name in Params._fields))
+        """Read what `save` wrote; ValueError if it is something else."""
+        try:
+            with open(path, "rb") as file:
+                arrays = np.load(file)
+                return Params(*(arrays[name] for name in Params._fields))
+        except (ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path}: holds no Params ({error})") from None
 
 
 def init_params(x, width, seed):

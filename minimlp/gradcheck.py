@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .checks import InputError, count, short
+from .checks import InputError, array, as_array, count, params, short
+from .checks import function as checked_function
+from .checks import seed as checked_seed
 from .gaussian import Params
 
 COMPLEX_STEP = 1e-30
@@ -31,8 +33,16 @@ def relative_error(a, b):
     -------
     float
         Infinite where a or b is not finite.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ or are empty.
     """
-    a, b = np.asarray(a), np.asarray(b)
+    a, b = (array.astype(float) if array.dtype.kind in "biu" else array
+            for array in (np.asarray(a), np.asarray(b)))
+    if a.shape != b.shape or a.size == 0:
+        raise InputError(f"a has shape {a.shape} and b {b.shape}: expected the same, not empty")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return float("inf")
     floor = 1e-30 if np.float32 in (a.dtype, b.dtype) else 1e-300
@@ -136,11 +146,13 @@ def check_gradient(function, theta, steps=10.0 ** np.arange(-1, -11, -1), direct
         If the gradient is not shaped like theta, or an argument is none of the above.
     """
     count("directions", directions)
-    if np.ndim(steps) != 1 or np.size(steps) < 2 or not np.all(np.asarray(steps) > 0):
+    steps = array("steps", steps, (None,), real=True)
+    if len(steps) < 2 or not np.all(steps > 0):
         raise InputError(f"steps = {short(steps)}: expected at least two, greater than 0")
+    checked_function("function", function)
     vector, rebuild = flatten(theta)
-    analytic = flat_gradient(function(theta), theta)
-    random = np.random.default_rng(seed)
+    analytic = flat_gradient(evaluate(function, rebuild(vector.copy())), theta)
+    random = np.random.default_rng(checked_seed(seed))
     coordinates = np.arange(vector.size)
     notes = []
     if vector.size > COORDINATE_LIMIT:
@@ -167,7 +179,7 @@ def check_gradient(function, theta, steps=10.0 ** np.arange(-1, -11, -1), direct
     difference = given - found.best
     k = np.argmax(np.where(np.isfinite(difference), np.abs(difference), np.inf))
     report = GradientReport(
-        errors, np.asarray(steps), step_errors, float(np.linalg.norm(analytic)), zero,
+        errors, steps, step_errors, float(np.linalg.norm(analytic)), zero,
         name_of(theta, coordinates[k]), float(given[k]), float(found.best[k]), notes=notes)
     if found.terms and report.error > 1e-6:
         report.term, report.explained, report.factor = culprit(difference, found.terms)
@@ -219,9 +231,12 @@ class Probe:
     def difference(self, direction, h):
         ahead, behind = self.theta + h * direction, self.theta - h * direction
         span = (ahead - behind) @ direction         # what h became in floating point
-        (high, _, *more), (low, _, *less) = self.function(ahead), self.function(behind)
-        terms = {name: (more[0][name] - less[0][name]) / span for name in more[0]} if more else {}
-        return (high - low) / span, terms
+        high, _, more = evaluate(self.function, ahead)
+        low, _, less = evaluate(self.function, behind)
+        if more.keys() != less.keys():
+            raise InputError(f"terms are {short(list(more))} and {short(list(less))} next to each "
+                             "other: expected the same names everywhere")
+        return (high - low) / span, {name: (more[name] - less[name]) / span for name in more}
 
     def complex(self, directions):
         """Derivatives along the directions by the complex step, or None and why not."""
@@ -231,7 +246,7 @@ class Probe:
                 with warnings.catch_warnings():
                     warnings.simplefilter("error", np.exceptions.ComplexWarning)
                     value = self.function(self.theta + 1j * COMPLEX_STEP * direction)[0]
-            except (TypeError, ValueError, np.exceptions.ComplexWarning) as error:
+            except Exception as error:      # it took real input: whatever this is, complex did it
                 return None, f"the function refuses complex input ({error})"
             if not np.iscomplexobj(value):
                 return None, "the function returns a real value for complex input"
@@ -246,7 +261,8 @@ def culprit(difference, terms):
     shares = {}
     for name, slopes in terms.items():
         t = slopes[wrong]
-        shares[name] = (t @ e) ** 2 / max((t @ t) * (e @ e), 1e-300)
+        share = (t @ e) ** 2 / max((t @ t) * (e @ e), 1e-300)
+        shares[name] = share if np.isfinite(share) else 0.0
     first, *others = sorted(shares, key=shares.get, reverse=True)
     if shares[first] < 0.5 or any(shares[name] > 0.99 * shares[first] for name in others):
         return None, shares[first], 0.0
@@ -257,26 +273,42 @@ def culprit(difference, terms):
 def flatten(theta):
     """theta as a vector, and the way back."""
     if isinstance(theta, Params):
+        theta = params(theta)
         return theta.to_vector(), lambda vector: Params.from_vector(vector, like=theta)
-    theta = np.asarray(theta)
-    if theta.dtype.kind != "f" or theta.size == 0:
-        raise InputError(f"theta has type {theta.dtype} and shape {theta.shape}: "
-                         "expected real numbers, at least one")
-    return theta.ravel(), lambda vector: vector.reshape(theta.shape)
+    theta = as_array("theta", theta)
+    vector = array("theta", theta.ravel(), (None,), real=True)
+    return vector.copy(), lambda vector: vector.reshape(theta.shape)
 
 
-def flat_gradient(result, theta):
+def evaluate(function, theta):
+    """(value, gradient, terms) of a function at theta; terms are {} if it returns none."""
+    result = function(theta)
     if not isinstance(result, tuple) or len(result) not in (2, 3):
         raise InputError(f"the function returned {short(result)}: expected (value, gradient) or "
                          "(value, gradient, terms)")
+    value, gradient, terms = (*result, {})[:3]
+    if not hasattr(terms, "keys"):
+        raise InputError(f"terms = {short(terms)}: expected a mapping of names to numbers")
+    for name, number in {"value": value, **terms}.items():
+        if np.ndim(number) or np.asarray(number).dtype.kind not in "iuf":
+            raise InputError(f"the function returned {name} = {short(number)}: expected one number")
+    return value, gradient, terms
+
+
+def flat_gradient(result, theta):
     gradient = result[1]
     if isinstance(theta, Params):
+        if not isinstance(gradient, Params):
+            raise InputError(f"the gradient is {short(gradient)}: expected Params, as theta")
         shapes = [np.shape(array) for array in gradient], [np.shape(array) for array in theta]
     else:
-        shapes = np.shape(gradient), np.shape(theta)
+        shapes = as_array("the gradient", gradient).shape, np.shape(theta)
     if shapes[0] != shapes[1]:
         raise InputError(f"the gradient has shape {shapes[0]}: expected theta's, {shapes[1]}")
-    return gradient.to_vector() if isinstance(gradient, Params) else np.ravel(gradient)
+    gradient = gradient.to_vector() if isinstance(gradient, Params) else np.ravel(gradient)
+    if gradient.dtype.kind not in "iuf":
+        raise InputError(f"the gradient has type {gradient.dtype}: expected real numbers")
+    return gradient
 
 
 def name_of(theta, position):

@@ -1,6 +1,9 @@
 """Every figure: one style, one colour for each loss, made from stored results alone."""
 
+import os
 from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -10,7 +13,8 @@ from .forces import forces
 from .gaussian import Params, forward
 from .metrics import hull_distance
 from .study import temperature
-from .study.specialization import MASKS, METRICS, metric_table
+from .study.specialization import MASKS, METRICS, demonstration, metric_table
+from .study.store import replace
 
 # Okabe and Ito's colours: apart for every kind of colour vision.
 COLOURS = {"none": "#555555", "coverage": "#0072B2", "separation": "#009E73",
@@ -33,7 +37,9 @@ def saved(path, rows=1, columns=1, height=3.2, **options):
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "agg"}):
         figure = Figure(figsize=(WIDTH, height))
         yield figure, figure.subplots(rows, columns, squeeze=False, **options)
-        figure.savefig(path, metadata={"Software": None})
+        content = BytesIO()
+        figure.savefig(content, metadata={"Software": None})
+        replace(Path(path), content.getvalue())
 
 
 def mask_style(mask):
@@ -70,7 +76,9 @@ def metrics_by_size(path, rows, masks):
                 axis.plot(sizes, 2 / (sizes + 1), color="black", linewidth=1, linestyle=":",
                           label="at the start, 2/(N+1)")
             axis.set(xscale="log", title=LABELS[metric])
-            axis.set_yscale("log" if metric in ("reconstruction_error", "fit_error") else "linear")
+            logarithmic = metric in ("reconstruction_error", "fit_error") and any(
+                row[metric] for row in rows)
+            axis.set_yscale("log" if logarithmic else "linear")
             if metric == "fit_error":
                 axis.set(ylim=(1e-8, 1e-3), title="fit error (MSE, geometric mean; cut at 1e-8)")
             axis.set_xticks(sizes, [str(size) for size in sizes])
@@ -112,25 +120,25 @@ def prototype_positions(path, parameters, samples):
         axis.grid(False)
 
 
-def frames_of(demonstration, mask):
-    """Params at each stored step of a demonstration's mask."""
-    theta = demonstration[mask]
+def frames_of(demo, mask):
+    """Params at each stored step of a demonstration's mask; fewer if the run diverged."""
+    theta = demo[mask]
     units = (theta.shape[1] - 1) // 3
     like = Params(np.empty(units), np.empty((units, 1)), np.empty(units), np.empty(()))
     return [Params.from_vector(row, like) for row in theta]
 
 
-def trajectories(path, demonstration):
+def trajectories(path, demo):
     """Prototype positions during training under each single loss, the hull shaded."""
-    x = demonstration["x"]
+    x = demo["x"]
     with saved(path, 1, 4, height=3.6, sharey=True) as (figure, axes):
         figure.suptitle(f"Prototypes of the same start, N = M = {len(x)}", x=0.01, ha="left",
                         fontsize=10)
         for axis, mask in zip(axes[0], MASKS[:4]):
-            p = np.array([(-f.b / f.w[:, None]).ravel() for f in frames_of(demonstration, mask)])
-            steps = demonstration["steps"][:len(p)]
+            steps = demo["steps"]
+            p = np.reshape([-f.b / f.w[:, None] for f in frames_of(demo, mask)], (-1, len(x)))
             axis.axhspan(x.min(), x.max(), color=HULL, zorder=0)
-            axis.plot(steps, p, color=COLOURS[mask], linewidth=1.1)
+            axis.plot(steps[:len(p)], p, color=COLOURS[mask], linewidth=1.1)
             axis.plot(np.full(len(x), 1.04 * steps[-1]), x, "k_", markersize=7, clip_on=False)
             axis.set(title=mask, xlabel="step", ylim=(-3.5, 3.5))
             axis.set_xticks([0, steps[-1]])
@@ -249,15 +257,15 @@ def counterexample(path):
         axis.legend(loc="lower right", fontsize=9)
 
 
-def drift_animation(path, demonstration, frames=60):
+def drift_animation(path, demo, frames=60):
     """The same start under none, coverage, separation and overlap, side by side, as a GIF."""
     from matplotlib.animation import FuncAnimation, PillowWriter
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    x, y, steps = (demonstration[name] for name in ("x", "y", "steps"))
+    x, y, steps = (demo[name] for name in ("x", "y", "steps"))
     edge = 3.5
     grid = np.linspace(-edge, edge, 301)[:, None]
-    runs = {mask: frames_of(demonstration, mask) for mask in MASKS[:4]}
+    runs = {mask: frames_of(demo, mask) for mask in MASKS[:4]}
     shown = np.unique(np.round(np.geomspace(1, len(steps), frames)).astype(int) - 1)
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE}):
         figure = Figure(figsize=(9.6, 3.1))
@@ -279,6 +287,9 @@ def drift_animation(path, demonstration, frames=60):
 
         def draw(frame):
             for mask, curve, dot, count in zip(runs, curves, dots, counts):
+                if not runs[mask]:
+                    count.set_text("diverged")
+                    continue
                 params = runs[mask][min(frame, len(runs[mask]) - 1)]
                 p = -params.b / params.w[:, None]
                 curve.set_data(grid[:, 0], forward(params, grid)[0])
@@ -292,7 +303,9 @@ def drift_animation(path, demonstration, frames=60):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")        # laid out once: the frames differ in data alone
         order = [*shown, *[shown[-1]] * 12]
-        FuncAnimation(figure, draw, frames=order).save(path, writer=PillowWriter(fps=10), dpi=90)
+        new = Path(path).with_suffix(".new.gif")
+        FuncAnimation(figure, draw, frames=order).save(new, writer=PillowWriter(fps=10), dpi=90)
+        os.replace(new, path)
 
 
 def step_errors(path, sweeps):
@@ -311,7 +324,7 @@ def step_errors(path, sweeps):
 
 def study_figures(config, rows, summary, log):
     """All figures of `minimlp study`, from its log; returns their paths."""
-    demonstration = log.arrays("demonstration.npz", config.demonstration)
+    demo = demonstration(config, log)
     size = max(config.sizes)
     parameters = {mask: [Params(**{name: np.array(array) for name, array in log[run]["params"].items()})
                          for run in config.runs() if run["size"] == size and run["mask"] == mask]
@@ -321,10 +334,10 @@ def study_figures(config, rows, summary, log):
         "metrics.png": lambda path: metrics_by_size(path, rows, MASKS[:4]),
         "combinations.png": lambda path: metrics_by_size(path, rows, MASKS[1:]),
         "positions.png": lambda path: prototype_positions(path, parameters, samples),
-        "trajectories.png": lambda path: trajectories(path, demonstration),
+        "trajectories.png": lambda path: trajectories(path, demo),
         "forces.png": force_fields,
         "counterexample.png": counterexample,
-        "drift.gif": lambda path: drift_animation(path, demonstration),
+        "drift.gif": lambda path: drift_animation(path, demo),
     })
 
 

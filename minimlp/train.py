@@ -23,7 +23,7 @@ class Training(NamedTuple):
     steps : int
         Steps taken to get there.
     diverged : bool
-        Whether the objective or its gradient stopped being finite.
+        Whether the objective or its squared gradient stopped being finite.
     """
 
     params: Params
@@ -96,12 +96,14 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
         params = Params.from_vector(theta, like=params)
         with np.errstate(all="ignore"):     # a run that overflows is reported as diverged
             value, gradient, terms = objective(params, x, y, coefficients, temperatures, extra)
-        gradient = gradient.to_vector()
-        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            gradient = gradient.to_vector()
+            finite = np.isfinite(value) and np.isfinite(gradient * gradient).all()    # Adam squares
+        if not finite:
             last = last or Training(params, value, terms, step, True)
             return last._replace(diverged=True)
         last = Training(params, value, terms, step, False)
         stop = callback is not None and callback(step, params, value, terms)
         if stop or step == steps:
             return last
-        theta, moments = adam(theta, gradient, moments, rate)
+        with np.errstate(all="ignore"):
+            theta, moments = adam(theta, gradient, moments, rate)

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -108,3 +111,32 @@ def test_info_names_versions_and_backends(capsys):
     assert main(["info"]) == 0
     printed = capsys.readouterr().out
     assert "numpy        works" in printed and "cpu " in printed and "gpu " in printed
+
+
+def test_bad_settings_leave_no_folder_behind(tmp_path):
+    assert main([*STUDY, "--jobs", "0", "--out", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_diverging_settings_are_a_result_and_not_an_error(tmp_path, capsys):
+    assert main([*STUDY, "--rate", "1e200", "--out", str(tmp_path / "out")]) == 0
+    assert "diverged runs: 16" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+@pytest.mark.parametrize("redirection", ["| head -1", "2>&-", ">/dev/null </dev/null"])
+def test_study_finishes_whatever_its_streams_are(redirection, tmp_path):
+    command = f'"{sys.executable}" -m minimlp {" ".join(STUDY)} --out "{tmp_path}/out" {redirection}'
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stderr == ""
+    assert (tmp_path / "out" / "drift.gif").exists()
+
+
+@pytest.mark.parametrize("environment", [{"PYTHONOPTIMIZE": "2"}, {"MPLBACKEND": "nonsense"},
+                                         {"LANG": "C", "PYTHONIOENCODING": "ascii"}])
+def test_commands_work_in_odd_environments(environment, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "minimlp", *STUDY, "--masks", "none", "--steps", "0", "--out",
+         str(tmp_path / "Größe")], env={**os.environ, **environment}, capture_output=True,
+        text=True, timeout=120, errors="replace")
+    assert done.returncode == 0, done.stderr

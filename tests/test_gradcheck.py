@@ -282,9 +282,11 @@ def test_a_field_of_another_shape_is_refused():
         check_gradient(function, PARAMS)
 
 
-@pytest.mark.parametrize("theta", [np.arange(3), np.zeros(0), np.ones(2, complex)])
-def test_a_theta_of_integers_or_complex_or_nothing_is_refused(theta):
-    with pytest.raises(InputError, match="theta has type"):
+@pytest.mark.parametrize("theta", [np.zeros(0), np.ones(2, complex), np.ones(2, np.float16),
+                                   np.array([1.0, np.nan]), [[1.0], [1.0, 2.0]],
+                                   np.ma.array([1.0, 2.0], mask=[0, 1])])
+def test_a_theta_that_cannot_be_probed_is_refused(theta):
+    with pytest.raises(InputError, match="theta"):
         check_gradient(cubic, theta)
 
 
@@ -389,3 +391,48 @@ def test_relative_error_is_the_largest_difference_over_the_largest_reference(a, 
 def test_relative_error_has_its_own_floor_for_float32():
     error = relative_error(np.array([1e-30], np.float32), np.zeros(1))
     assert error == pytest.approx(1.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("returned, message", [
+    (None, "returned None"), (1.0, "returned 1.0"), ((1.0,), "returned"),
+    (("one", np.ones(3)), "value = 'one'"), ((np.ones(2), np.ones(3)), "value"),
+    ((1.0, np.array(["a"] * 3)), "the gradient has type"), ((1.0, 1j * np.ones(3)), "complex128"),
+    ((1.0, np.ones(3), [1.0]), "terms"), ((1.0, np.ones(3), {"a": "b"}), "a = 'b'"),
+    ((1.0, [[1.0], [1.0, 2.0]]), "the gradient"),
+])
+def test_a_function_that_returns_something_else_is_refused(returned, message):
+    with pytest.raises(InputError, match=message):
+        check_gradient(lambda theta: returned, np.ones(3))
+
+
+def test_a_function_cannot_change_the_callers_theta():
+    def function(theta):
+        theta -= 0.5
+        return (theta ** 2).sum(), 2 * theta
+
+    theta = np.ones(3)
+    assert check_gradient(function, theta).error < 1e-12
+    np.testing.assert_array_equal(theta, 1.0)
+
+
+def test_any_refusal_of_complex_input_is_noted():
+    def function(theta):
+        if np.iscomplexobj(theta):
+            raise RuntimeError("real numbers only")
+        return (theta ** 2).sum(), 2 * theta
+
+    report = check_gradient(function, np.ones(3))
+    assert "complex" not in report.errors and "real numbers only" in report.notes[-1]
+
+
+@pytest.mark.parametrize("a, b, error", [
+    (np.array([0], np.int8), np.array([-128], np.int8), 1.0),
+    (np.array([1], np.uint8), np.array([2], np.uint8), 0.5), (True, False, 1 / 1e-300)])
+def test_relative_error_of_integers_does_not_wrap(a, b, error):
+    assert relative_error(a, b) == error
+
+
+@pytest.mark.parametrize("a, b", [(np.ones(3), np.ones((3, 1))), ([], [])])
+def test_relative_error_refuses_other_shapes(a, b):
+    with pytest.raises(InputError, match="shape"):
+        relative_error(a, b)

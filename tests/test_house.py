@@ -56,7 +56,8 @@ def test_reference_knows_of_no_backend_and_imports_numpy_alone():
     for name in REFERENCE:
         source = (PACKAGE / f"{name}.py").read_text()
         assert "backend" not in source
-        assert set(re.findall(r"^import (\w+)", source, flags=re.MULTILINE)) == {"numpy"}
+        others = set(re.findall(r"^import (\w+)", source, flags=re.MULTILINE)) - {"numpy"}
+        assert others <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("name", minimlp.__all__)

@@ -245,3 +245,56 @@ def test_two_processes_cannot_write_to_one_folder(uninterrupted):
         other = command("study", *OPTIONS, "--resume", "--out", uninterrupted)
     assert other.returncode == 2 and "another process" in other.stderr
     assert other.stderr.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def tiny_log(tmp_path_factory):
+    """The folder of a finished tiny study, and the lines of its log."""
+    config = StudyConfig(sizes=(3,), masks=("none",), seeds=2, steps=5)
+    folder = tmp_path_factory.mktemp("tiny")
+    with RunLog(config.identity(), folder / "out") as log:
+        run_study(config, log=log)
+    return config, folder / "out" / "runs.jsonl"
+
+
+DAMAGES = {
+    "a metric that is text": lambda record: record["result"].update(fit_error="1.0"),
+    "a metric that is missing": lambda record: record["result"].pop("fit_error"),
+    "a metric that is nan": lambda record: record["result"].update(fit_error=float("nan")),
+    "a negative metric": lambda record: record["result"].update(fit_error=-5.0),
+    "no metrics but not diverged": lambda record: record["result"].update(fit_error=None),
+    "a field too many": lambda record: record["result"].update(seed=77),
+    "no parameters": lambda record: record.pop("params"),
+    "parameters of another width": lambda record: record["params"].update(w=[1.0]),
+    "a prototype at infinity": lambda record: record["params"].update(w=[0, 0, 0]),
+    "a run of another size": lambda record: record["run"].update(size=9),
+    "a run that is text": lambda record: record.update(run="x"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_record_that_the_study_cannot_have_written_is_refused(damage, tiny_log):
+    config, path = tiny_log
+    before = path.read_text()
+    head, first, second = before.splitlines()
+    record = json.loads(first)
+    damage(record)
+    path.write_text("\n".join([head, json.dumps(record), second]) + "\n")
+    try:
+        with pytest.raises(minimlp.InputError, match="runs.jsonl, line 2"):
+            RunLog(config.identity(), path.parent, True, config.acceptance()).__enter__()
+    finally:
+        path.write_text(before)
+
+
+def test_a_line_that_contradicts_an_earlier_one_is_refused(tiny_log):
+    config, path = tiny_log
+    before = path.read_text()
+    record = json.loads(before.splitlines()[1])
+    record["result"]["fit_error"] += 1
+    path.write_text(before + json.dumps(record) + "\n")
+    try:
+        with pytest.raises(minimlp.InputError, match="runs.jsonl, line 4"):
+            RunLog(config.identity(), path.parent, True, config.acceptance()).__enter__()
+    finally:
+        path.write_text(before)

@@ -329,7 +329,7 @@ class PlantedLog:
     moves = {"none": [[0, 0], [0, 0]], "coverage": [[3, 4], [3, 4]],
              "separation": [[1, 2], [0, 2]], "overlap": [[0, 5], [0, 0]]}
 
-    def arrays(self, name, make):
+    def arrays(self, name, make, names):
         return {"moves " + mask: np.array(counts) for mask, counts in self.moves.items()}
 
 

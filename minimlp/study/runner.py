@@ -51,7 +51,7 @@ def run_study(config, executor=None, jobs=1, log=None, progress=False):
             log.append(run, timed(config, run))
             line.advance()
     else:
-        with ProcessPoolExecutor(jobs, initializer=prepare_worker) as pool:
+        with ProcessPoolExecutor(min(jobs, len(todo)), initializer=prepare_worker) as pool:
             submit_all(pool, config, todo, log, line)
     line.close()
     return [{**run, **log[run]["result"]} for run in runs]
@@ -87,7 +87,7 @@ class Progress:
 
     def __init__(self, total, wanted=True):
         self.total, self.done, self.start = total, 0, time.perf_counter()
-        self.shown = wanted and total > 0 and sys.stderr.isatty()
+        self.shown = wanted and total > 0 and sys.stderr is not None and sys.stderr.isatty()
 
     def advance(self):
         self.done += 1

@@ -10,7 +10,7 @@ from ..dispatch import implementation, init_params, prototypes, train
 from ..loss import STRUCTURAL, objective
 from ..metrics import (expelled_fraction, hull_distance, reconstruction_error,
                        specialization_ratio)
-from .store import versions
+from .store import key, versions
 from .verdicts import RESAMPLES, Contrast, claim, compare, worst
 
 MASKS = ("none", "coverage", "separation", "overlap", "coverage+separation",
@@ -18,6 +18,7 @@ MASKS = ("none", "coverage", "separation", "overlap", "coverage+separation",
 METRICS = ("fit_error", "reconstruction_error", "specialization_ratio", "expelled_fraction")
 COLUMNS = ("size", *STRUCTURAL, "seed", *METRICS, "diverged")
 LARGER_IS_BETTER = {"specialization_ratio"}
+DEMONSTRATION = ("x", "y", "steps", *MASKS[:4], *("moves " + mask for mask in MASKS[:4]))
 FRAME_STEPS = 10        # a frame of the demonstration every so many steps
 
 
@@ -78,6 +79,11 @@ class TrainingConfig:
         return {"command": self.command, "settings": settings, "backend": self.backend,
                 "versions": versions()}
 
+    def acceptance(self):
+        """A function (run, record): whether this study could have written that record."""
+        runs = {key(run) for run in self.runs()}
+        return lambda run, record: key(run) in runs and is_record(record, run["size"])
+
     def train(self, size, seed, mask, temperatures, callback=None):
         """One training, as the study starts and runs it: (training, x)."""
         x, y = self.samples(size, seed)
@@ -116,8 +122,8 @@ class StudyConfig(TrainingConfig):
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "masks", distinct("masks", self.masks, mask_name))
-        checks.positive("coverage_temperature", self.coverage_temperature)
-        checks.positive("separation_temperature", self.separation_temperature)
+        checks.temperature("coverage_temperature", self.coverage_temperature)
+        checks.temperature("separation_temperature", self.separation_temperature)
 
     @property
     def temperatures(self):
@@ -166,7 +172,7 @@ class StudyConfig(TrainingConfig):
                 distances.append(hull_distance(prototypes(params), x))
 
         self.train(size, seed, mask, self.temperatures, keep)
-        return np.array(frames), np.array(distances)
+        return np.reshape(frames, (-1, 3 * size + 1)), np.reshape(distances, (-1, size))
 
 
 def moves(distances):
@@ -178,16 +184,34 @@ def moves(distances):
 def measured(training, x):
     """The record of a training: metrics of its last prototypes, and its parameters."""
     params = training.params
-    diverged = training.diverged or not np.all(params.w)
+    with np.errstate(all="ignore"):
+        p = -params.b / params.w[:, None]
+    diverged = training.diverged or not np.all(np.abs(p) < checks.LARGEST["f8"])
     result = dict.fromkeys(METRICS)
     if not diverged:
-        p = prototypes(params)
         result = {"fit_error": float(training.terms["fit"]),
                   "reconstruction_error": reconstruction_error(p, x),
                   "specialization_ratio": specialization_ratio(p, x),
                   "expelled_fraction": expelled_fraction(p, x)}
     return {"result": {**result, "diverged": int(diverged)},
             "params": {name: array.tolist() for name, array in params._asdict().items()}}
+
+
+def is_record(record, size):
+    """Whether a record read back has the shape of `measured`'s."""
+    result, params = record["result"], record["params"]
+    if set(result) != {*METRICS, "diverged"} or result["diverged"] not in (0, 1):
+        return False
+    metrics = [result[metric] for metric in METRICS]
+    if result["diverged"]:
+        fine = metrics == [None] * len(METRICS)
+    else:
+        fine = all(type(value) in (int, float) and 0 <= value < np.inf for value in metrics)
+    shapes = {"w": (size,), "b": (size, 1), "v": (size,), "c": ()}
+    arrays = {name: np.asarray(params[name], dtype=float) for name in shapes}
+    return fine and all(arrays[name].shape == shape and np.isfinite(arrays[name]).all()
+                        for name, shape in shapes.items()) and (
+        result["diverged"] == 1 or bool(np.all(arrays["w"])))
 
 
 def csv_rows(rows):
@@ -281,6 +305,11 @@ def claims(rows):
     ]
 
 
+def demonstration(config, log):
+    """The config's demonstration, from the log's folder where it has been made before."""
+    return log.arrays("demonstration.npz", config.demonstration, DEMONSTRATION)
+
+
 def inward_share(demonstration):
     """Under Adam: the share of moves from outside the hull that go towards it, by mask.
 
@@ -312,6 +341,6 @@ def summary(rows, config, log):
                        for c in claims(rows)],
             "expelled_at_start": {size: 2 / (size + 1) for size in config.sizes},
             "means": means,
-            "inward_share": inward_share(log.arrays("demonstration.npz", config.demonstration)),
+            "inward_share": inward_share(demonstration(config, log)),
             "diverged": [{name: row[name] for name in ("size", "mask", "seed")}
                          for row in rows if row["diverged"]]}

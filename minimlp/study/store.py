@@ -40,6 +40,8 @@ class RunLog:
         Made if it is not there.
     resume : bool
         Whether a study found there is continued (or, if finished, read back).
+    accepts : function (run, record), optional
+        Whether a record read back is one that this study could have written.
 
     Raises
     ------
@@ -48,10 +50,11 @@ class RunLog:
         study of another identity, or the same study and resume is False.
     """
 
-    def __init__(self, identity, directory=None, resume=False):
+    def __init__(self, identity, directory=None, resume=False, accepts=None):
         self.identity = json.loads(json.dumps(identity))
         self.directory = None if directory is None else Path(directory)
         self.resume = resume
+        self.accepts = accepts or (lambda run, record: "result" in record)
         self.records = {}
 
     def __enter__(self):
@@ -114,20 +117,26 @@ class RunLog:
         lines = content[:end].splitlines()
         try:
             identity = dict(json.loads(lines[0])["identity"])
-        except (IndexError, ValueError, KeyError, TypeError):
+        except (IndexError, ValueError, KeyError, TypeError, RecursionError):
             raise InputError(f"{path}: is not a run log (no identity in line 1)") from None
         different = list(differences(identity, self.identity))
         if different:
             raise InputError(f"out = {self.directory}: holds another study: "
                              + "; ".join(different))
         for number, line in enumerate(lines[1:], start=2):
-            try:
-                record = json.loads(line)
-                self.records.setdefault(key(record.pop("run")), record)
-                record["result"].items()
-            except (ValueError, KeyError, TypeError, AttributeError):
-                raise InputError(f"{path}, line {number}: is not a run of this study") from None
+            if not self.take(line):
+                raise InputError(f"{path}, line {number}: is not a run of this study, or contradicts "
+                                 "an earlier line; delete the line to run it again")
         return end
+
+    def take(self, line):
+        """Keep the record of a line; False if this study can't have written it."""
+        try:
+            record = json.loads(line)
+            run = record.pop("run")
+            return self.accepts(run, record) and self.records.setdefault(key(run), record) == record
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return False
 
     def write(self, name, content):
         """Write a file of the directory in one piece; return its path."""
@@ -136,18 +145,19 @@ class RunLog:
         return path
 
 
-    def arrays(self, name, make):
+    def arrays(self, name, make, names):
         """The arrays of an npz file of the directory; made and stored if they are not there."""
         if self.directory is None:
             return make()
         path = self.directory / name
         try:
-            return dict(np.load(io.BytesIO(path.read_bytes())))
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+            stored = np.load(io.BytesIO(path.read_bytes()))
+            return {name: stored[name] for name in names}
+        except (OSError, ValueError, EOFError, KeyError, IndexError, zipfile.BadZipFile):
             content = io.BytesIO()
             np.savez_compressed(content, **make())
             replace(path, content.getvalue())
-            return self.arrays(name, make)
+            return self.arrays(name, make, names)
 
 
 def key(run):

@@ -40,7 +40,7 @@ class SweepConfig(TrainingConfig):
         super().__post_init__()
         object.__setattr__(self, "temperatures", tuple(sorted(distinct(
             "temperatures", self.temperatures,
-            lambda tau: checks.positive("temperatures", tau)))))
+            lambda tau: checks.temperature("temperatures", tau)))))
 
     def runs(self):
         return [{"size": size, "temperature": tau, "seed": seed} for size in self.sizes
