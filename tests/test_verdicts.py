@@ -348,7 +348,7 @@ def test_summary_lists_diverged_runs_and_gives_each_mean():
 
 
 def test_inward_share_pools_moves_over_seeds():
-    found = specialization.inward_share(PlantedLog().arrays("", None))
+    found = specialization.inward_share(PlantedLog().arrays("", None, None))
     assert found["none"] == {"moves": 0, "share": None, "low": None, "high": None}
     assert found["coverage"] == {"moves": 8, "share": 0.75, "low": 0.75, "high": 0.75}
     assert found["separation"] == {"moves": 4, "share": 0.25, "low": 0.0, "high": 0.5}

@@ -12,13 +12,13 @@
 #
 # ## A soft nearest distance
 #
-# The least of a sample's squared distances $c_j = (x - p_j)^2$ would do, but its gradient jumps
+# The least of a sample's squared distances $D_j = (x - p_j)^2$ would do, but its gradient jumps
 # where another prototype becomes the nearest. The **softmin** is smooth:
 #
-# $$s = -\tau \log \sum_j e^{-c_j/\tau}.$$
+# $$s = -\tau \log \sum_j e^{-D_j/\tau}.$$
 #
-# When the temperature $\tau$ (in the unit of $c$) is small, the exponential of the least $c$ is
-# nearly all of the sum, and $s$ is nearly that $c$. Prototype $j$'s part of the sum is its
+# When the temperature $\tau$ (in the unit of $D$) is small, the exponential of the least $D$ is
+# nearly all of the sum, and $s$ is nearly that $D$. Prototype $j$'s part of the sum is its
 # **share** $a_j$.
 #
 # By hand: sample 0, prototypes 1 and 2, $\tau = 1$. The sum is
@@ -55,7 +55,7 @@ with np.errstate(divide="ignore", invalid="ignore"):
 # are 0, the logarithm is infinite and the shares are 0/0. The cure is to take the largest
 # exponential out of the sum (the *log-sum-exp* trick); the shares do not change:
 #
-# $$s = m - \tau \log \sum_j e^{-(c_j - m)/\tau}, \qquad m = \min_j c_j.$$
+# $$s = m - \tau \log \sum_j e^{-(D_j - m)/\tau}, \qquad m = \min_j D_j.$$
 #
 # Now the sum is between 1 and $M$, so nothing overflows and $m - \tau \log M \le s \le m$:
 # $s$ may be negative.
@@ -110,7 +110,7 @@ print("the loops agree:", np.allclose(naive_value, value) and np.allclose(naive_
 # %% [markdown]
 # ## Its gradient
 #
-# Let $S_i = \sum_k e^{-c_{ik}/\tau}$, so $s_i = -\tau \log S_i$. First the logarithm, then the
+# Let $S_i = \sum_k e^{-D_{ik}/\tau}$, so $s_i = -\tau \log S_i$. First the logarithm, then the
 # exponential; only the term $k = j$ contains $D_{ij}$:
 #
 # $$\frac{\partial s_i}{\partial D_{ij}} = -\frac{\tau}{S_i} \frac{\partial S_i}{\partial D_{ij}}$$
@@ -238,7 +238,7 @@ with plots.saved("figures/03_pull.png", height=3) as (_, [[axis]]):
 # [04](04_separation_and_overlap.md) has losses that push).
 #
 # The cost is $N M$ exponentials, which the reference holds all at once. Fast code can stream the
-# same softmin: for each sample it keeps the least $c$ so far and a running sum.
+# same softmin: for each sample it keeps the least $D$ so far and a running sum.
 
 # %%
 assert np.exp(-1000.0) == 0 and np.isfinite(stable_softmin(costs, 0.001)[0])

@@ -97,7 +97,7 @@ for name in ("sweep", "sweep-confirmation"):
               f"[{row['low']:.2f}, {row['high']:.2f}], tau* / (R/N)^2 = {ratios}")
 
 # %% [markdown]
-# The law holds for the **first** prototype that leaves: the ratio is about 0.14 at each size from
+# The law holds for **one** prototype more outside than without separation: the ratio is about 0.14 at each size from
 # 10 on ([figure](../benchmarks/results/sweep/sweep.png); at 3 no threshold was found, and the
 # second exponent is from N = 10, 20 and 50, because at 100 the threshold has no interval). For a
 # fixed share, 0.1, the ratio grows and the exponent is nearer to -1: the law fails. The argument is
@@ -107,9 +107,9 @@ for name in ("sweep", "sweep-confirmation"):
 #
 # Overlap looks at responses. It costs when two units answer to the same sample (E6):
 #
-# $$L = s \sum_i \sum_{j<k} h_{ij} h_{ik}, \qquad s = \frac{2}{M(M-1)N}.$$
+# $$L = \kappa \sum_i \sum_{j<k} h_{ij} h_{ik}, \qquad \kappa = \frac{2}{M(M-1)N}.$$
 #
-# By hand: three units that all answer 1 to one sample make three pairs of 1, and $s = 2/6$: the
+# By hand: three units that all answer 1 to one sample make three pairs of 1, and $\kappa = 2/6$: the
 # loss is 1. The pairs can be added in one pass,
 #
 # $$\sum_{j<k} h_j h_k = \frac12 \left(\Big(\sum_j h_j\Big)^2 - \sum_j h_j^2\right),$$
@@ -129,7 +129,7 @@ for w in (4, 12, 16, 17, 20):
 # them add up to $h_{ij} S_{ij}$, where $S_{ij} = \sum_{k \neq j} h_{ik}$ is what the others answer,
 # so
 #
-# $$\frac{\partial L}{\partial h_{ij}} = s S_{ij}.$$
+# $$\frac{\partial L}{\partial h_{ij}} = \kappa S_{ij}.$$
 
 
 # %%
@@ -159,19 +159,19 @@ print("gradient right to 12 digits:", checked.error < 1e-12)
 # %% [markdown]
 # Now through the response: $\partial h/\partial z = -h z$ and $\partial z/\partial b = 1$, so
 #
-# $$\frac{\partial L}{\partial b_j} = -s \sum_i S_{ij} h_{ij} z_{ij}.$$
+# $$\frac{\partial L}{\partial b_j} = -\kappa \sum_i S_{ij} h_{ij} z_{ij}.$$
 #
 # At fixed $w$, $b_j = -w_j p_j$, and with $z_{ij} = w_j (x_i - p_j)$ the step is
 #
 # $$-\frac{\partial L}{\partial p_j} = w_j \frac{\partial L}{\partial b_j} =
-# s w_j^2 \sum_i S_{ij} h_{ij} (p_j - x_i).$$
+# \kappa w_j^2 \sum_i S_{ij} h_{ij} (p_j - x_i).$$
 #
 # All factors before the bracket are positive: **a sum of pushes away from samples**. For a
 # prototype outside the hull all samples are on one side, so the step always leads further out. The
 # reach is not a temperature but the width of the units, and training is free to change that.
 
 # %%
-formula = w ** 2 * (both[0][1] * hidden * (p - x[:, None])).sum(axis=0)     # both[0][1] is s S
+formula = w ** 2 * (both[0][1] * hidden * (p - x[:, None])).sum(axis=0)     # both[0][1] is kappa S
 direct = minimlp.forces(units_at(p, w), x, {})["overlap"].direct[:, 0]
 print("by the formula", formula.round(4), "by forces", direct.round(4))
 
@@ -194,7 +194,7 @@ with plots.saved("figures/04_overlap.png", height=2.9) as (_, [[axis]]):
 # Descent moves $w$ too. Since $p = -b/w$, $\partial z/\partial w = x$ and $z/w = x - p$,
 #
 # $$\frac{dp_j}{dt} = \frac{1}{w_j} \left(\frac{\partial L}{\partial b_j} +
-# p_j \frac{\partial L}{\partial w_j}\right) = s \sum_i S_{ij} h_{ij} (p_j - x_i)(1 + p_j x_i).$$
+# p_j \frac{\partial L}{\partial w_j}\right) = \kappa \sum_i S_{ij} h_{ij} (p_j - x_i)(1 + p_j x_i).$$
 #
 # In one dimension a push turns inward once $p x < -1$: a sample far on the other side of 0.
 
@@ -294,8 +294,8 @@ assert answers[0] > 100 * answers[1] and far.direct[0, 0] > 0 > far.through_weig
 taus = 0.3 ** 2 * np.array([0.5, 0.9, 1.0, 1.1, 2.0])
 assert np.argmax([minimlp.separation(np.array([0, 0.3]), tau)[1][0] for tau in taus]) == 2
 
-# 2: w dL/dw + b dL/db = sum_i dL/dz (w x_i + b) = -s sum_i S h z^2, so half the growth of
-#    w^2 + b^2 is s sum_i S h z^2 >= 0. Where p stays, w^2 = C / (1 + p^2) grows: it narrows.
+# 2: w dL/dw + b dL/db = sum_i dL/dz (w x_i + b) = -kappa sum_i S h z^2, so half the growth of
+#    w^2 + b^2 is kappa sum_i S h z^2 >= 0. Where p stays, w^2 = C / (1 + p^2) grows: it narrows.
 _, g, _ = minimlp.objective(start._replace(v=np.zeros(14)), x, np.zeros(14), {"overlap": 1}, {})
 assert np.all(start.w * g.w + start.b[:, 0] * g.b[:, 0] < 0)
 assert np.all((abs(path["overlap"][-1].w) > abs(start.w))[~out])      # here all that stayed in

@@ -59,7 +59,7 @@ flipped = show(kept(-1))
 dropped = show(kept(0))
 
 # %% [markdown]
-# **Pattern:** one term explains 100% of the error. With coefficient $\lambda = 0.1$, the factor is
+# **Pattern:** one term explains all of the error. With coefficient $\lambda = 0.1$, the factor is
 # $-2\lambda$ for the flipped sign and $-\lambda$ for the dropped term. The relative error alone
 # (3e-02) looks harmless, because the fit is much larger than this term.
 #
@@ -79,7 +79,7 @@ no_two = show(network(1 / len(x)))
 no_mean = show(network(2.0))
 
 # %% [markdown]
-# **Pattern:** 100% again, and the factor is a plain number: half the gradient is missing ($-0.5$),
+# **Pattern:** all of it again, and the factor is a plain number: half the gradient is missing ($-0.5$),
 # or it is there $N = 7$ times, 6 too many. With one term and no other, the error itself is that
 # number: 0.5 or 6, and 2 for a sign.
 #
@@ -172,7 +172,7 @@ itself = show(with_itself, hidden)
 passes = show(diagonal_in_value, p)
 
 # %% [markdown]
-# **Pattern:** one term is named, with a share well under 100%, and the error is a multiple of the
+# **Pattern:** one term is named, with a share well under all of it, and the error is a multiple of the
 # point itself: here $h_{ij}$, so it is worst where a response is near 1. The second function is
 # wrong too, and passes: the diagonal of separation (E5) is a constant, and no gradient shows a
 # constant.
@@ -307,12 +307,12 @@ with plots.saved("figures/fails_steps.png", height=3.8) as (figure, [[axis]]):
 #
 # | what the report says | likely cause |
 # |---|---|
-# | one term, 100%, factor $-2\lambda$ | flipped sign (1) |
-# | one term, 100%, factor $-\lambda$ | dropped term (2) |
-# | one term, 100%, a factor such as $-0.5$ or $N - 1$ | a missing 2 or 1/N (3) |
+# | one term, all of the error, factor $-2\lambda$ | flipped sign (1) |
+# | one term, all of the error, factor $-\lambda$ | dropped term (2) |
+# | one term, all of the error, a factor such as $-0.5$ or $N - 1$ | a missing 2 or 1/N (3) |
 # | $w$ and $b$ wrong, $v$ and $c$ right | missing chain factor (4), or old `hidden` (7) |
 # | a shape error, or silence where N = M | wrong axis (5) |
-# | one term, well under 100%, error like the point itself | $k = j$ in a pair sum (6) |
+# | one term, well under all of it, error like the point itself | $k = j$ in a pair sum (6) |
 # | error proportional to the update | gradient of another point (7) |
 # | numeric 0, gradient not 0 | a cap in the value alone (8) |
 # | "no complex step", error 0.5 at one coordinate | a kink (9) |
@@ -336,8 +336,8 @@ assert nothing.zero and nothing.error == 0
 # %% [markdown]
 # ## Exercises
 #
-# 1. Separation enters with coefficient 0.1. The report says "separation (100% of the error, +0.1
-#    times its gradient too much)". What is wrong?
+# 1. Separation enters with coefficient 0.1. The report says "separation, off by +0.1 times its
+#    gradient (all of the error)". What is wrong?
 # 2. Somebody takes coverage's temperature for a length and squares it, in value and gradient alike.
 #    The check passes. Find a test that does not, from (E4): which equation holds if all lengths
 #    are doubled?
