@@ -60,14 +60,18 @@ def documented(reference):
     def decorate(function):
         function.__doc__ = (reference.__doc__ or "").rstrip() + """
 
-    Arguments are checked
-    ---------------------
-    One-dimensional points may be given as (N,).  An argument that can't be used
-    raises `InputError`, a ValueError that names it and its value.
+    Raises
+    ------
+    InputError
+        A ValueError that names the argument that can't be used, and its value.
+        One-dimensional points may be given as (N,).
 """
         if "backend" in inspect.signature(function).parameters:
             function.__doc__ += """
-    `backend` is "numpy" (the reference), "cpu" or "gpu": see `available_backends`.
+    Other Parameters
+    ----------------
+    backend : {"numpy", "cpu", "gpu"}
+        What computes; "numpy" is the reference.  See `available_backends`.
 """
         return function
     return decorate

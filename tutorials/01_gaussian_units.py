@@ -7,8 +7,8 @@
 # ![Three samples and the prototypes of three networks](figures/01_answer.png)
 #
 # Black bars: three training inputs. Triangles: what the weights of three trained networks say about
-# them. All three networks fit the data; only one of them still tells where the data were. This
-# page says what the triangles are. Symbols: [notation](notation.md).
+# them. All three networks fit the data; only one of them still tells where the data were. (The start
+# was picked to show it well.) This page says what the triangles are. Symbols: [notation](notation.md).
 #
 # ## One unit
 #
@@ -41,14 +41,14 @@ for x in (0.0, 0.5, 1.0):
 print("prototype", -b / w)
 
 # %%
-grid = np.linspace(-1.5, 1.5, 301)
+grid = np.linspace(-3, 1.7, 301)
 with plots.saved("figures/01_unit.png", height=2.8) as (_, [[axis]]):
     for k, (w_j, p_j) in enumerate(((2, 0.5), (-2, -0.5), (6, 0.0))):
         color = plots.PROTOTYPES[k]
         axis.plot(grid, np.exp(-(w_j * (grid - p_j)) ** 2 / 2), color=color,
                   label=f"w = {w_j}, b = {0 - w_j * p_j:g}: p = {p_j}, width {1 / abs(w_j):.2g}")
         axis.plot(p_j, 0, "^", color=color, markersize=9, clip_on=False)
-    axis.set(xlabel="x", ylabel="response h", xlim=(-3, 1.5), ylim=(0, 1.05))
+    axis.set(xlabel="x", ylabel="response h", xlim=(-3, 1.7), ylim=(0, 1.05))
     axis.legend(loc="upper left", fontsize=8.5)
 
 # %% [markdown]
@@ -94,8 +94,9 @@ print("prototypes ", minimlp.prototypes(params).ravel())
 #
 # ## Reading the data out of the weights
 #
-# We have as many prototypes as samples. Pair them one to one so that the mean distance between
-# partners is least; that mean is the **reconstruction error**. With three of each there are six
+# We have as many prototypes as samples. Pair them one to one, so that no prototype stands for two
+# samples, and so that the mean distance between partners is least; that mean is the
+# **reconstruction error**. With three of each there are six
 # ways to pair, which can be tried out.
 
 # %%
@@ -126,16 +127,15 @@ print(f"specialization ratio {minimlp.specialization_ratio(p, x):.2f}, "
 # ## What training does to it
 #
 # Nothing in the fit asks prototypes to be where the data are. We train the same start three times:
-# on the fit alone, then with *coverage*, then with *overlap*. The pages [03](03_coverage.md) and
+# on the fit alone (the mean of $(f - y)^2$), then with *coverage*, then with *overlap*. The pages [03](03_coverage.md) and
 # [04](04_separation_and_overlap.md) take these two losses apart.
 
 # %%
-x, y = minimlp.uniform_samples(3, seed=[16, 3, 0])
-start = minimlp.init_params(x, width=3, seed=[16, 3, 1])
-trained = {"none": minimlp.train(start, x, y, {}, {}),
-           "coverage": minimlp.train(start, x, y, {"coverage": 0.1}, {"coverage": 0.02}),
-           "overlap": minimlp.train(start, x, y, {"overlap": 0.1}, {})}
-errors = {}
+x, y = minimlp.uniform_samples(3, seed=[16, 3, 0])           # in [-1, 1], y = sin(pi x)
+start = minimlp.init_params(x, width=3, seed=[16, 3, 1])     # width: the number of units
+trained, errors = {}, {}
+for name, coefficients in (("none", {}), ("coverage", {"coverage": 0.1}), ("overlap", {"overlap": 0.1})):
+    trained[name] = minimlp.train(start, x, y, coefficients, temperatures={"coverage": 0.02})
 for name, result in trained.items():
     p = minimlp.prototypes(result.params)
     errors[name] = minimlp.reconstruction_error(p, x)
@@ -160,7 +160,7 @@ assert all(result.terms["fit"] < 1e-3 for result in trained.values())
 assert errors["coverage"] < errors["none"] < errors["overlap"]
 
 # %% [markdown]
-# The seed was picked to show it well, and three samples prove nothing: page [05](05_the_study.md) does it with 480 networks.
+# Three samples from one seed prove nothing: page [05](05_the_study.md) does it with 480 networks.
 #
 # ## Exercises
 #

@@ -7,23 +7,23 @@
 # ![Error of a right and of a wrong gradient against the step](figures/02_v.png)
 #
 # Compared with finite differences, a right gradient shows a V: too large a step cuts off the
-# function's curvature, too small a step drowns in round-off, and in between ten digits agree. A
+# function's third derivative, too small a step drowns in round-off, and in between ten digits agree. A
 # gradient with one wrong sign shows no V. This page derives the gradient of the network of page
 # [01](01_gaussian_units.md), line by line, then checks it and breaks it. Symbols:
 # [notation](notation.md).
 #
 # ## One unit, one sample, by hand
 #
-# Take $w = 2$, $b = -1$, $v = 3$, $c = 0$, the sample $x = 1$ and its target $y = 1$. Forward:
+# Take $w = 2$, $b = -1$, $v = 3$, $c = 0$, the sample $x = 3/4$ and its target $y = 1$. Forward:
 #
-# $$z = w x + b = 1, \quad h = e^{-z^2/2} = 0.607, \quad f = v h + c = 1.820, \quad L = (f - y)^2 = 0.672.$$
+# $$z = w x + b = 0.5, \quad h = e^{-z^2/2} = 0.882, \quad f = v h + c = 2.647, \quad L = (f - y)^2 = 2.714.$$
 #
 # Backward, from the loss to the parameters, one factor at a time. The only derivative that is not
 # immediate is $dh/dz = -z h$.
 #
-# $$\frac{dL}{df} = 2 (f - y) = 1.639, \quad \frac{dL}{dv} = \frac{dL}{df} h = 0.994, \quad \frac{dL}{dh} = \frac{dL}{df} v = 4.918,$$
+# $$\frac{dL}{df} = 2 (f - y) = 3.295, \quad \frac{dL}{dv} = \frac{dL}{df} h = 2.908, \quad \frac{dL}{dh} = \frac{dL}{df} v = 9.885,$$
 #
-# $$\frac{dL}{dz} = \frac{dL}{dh} (-z h) = -2.983, \quad \frac{dL}{dw} = \frac{dL}{dz} x = -2.983, \quad \frac{dL}{db} = \frac{dL}{dz} = -2.983.$$
+# $$\frac{dL}{dz} = \frac{dL}{dh} (-z h) = -4.362, \quad \frac{dL}{dw} = \frac{dL}{dz} x = -3.271, \quad \frac{dL}{db} = \frac{dL}{dz} = -4.362.$$
 #
 # And $dL/dc = dL/df$.
 
@@ -34,16 +34,16 @@ import minimlp
 from minimlp import plots
 
 one = minimlp.Params(w=np.array([2.0]), b=np.array([[-1.0]]), v=np.array([3.0]), c=np.array(0.0))
-value, gradient, terms = minimlp.objective(one, x=[1.0], y=[1.0], coefficients={}, temperatures={})
+value, gradient, terms = minimlp.objective(one, x=[0.75], y=[1.0], coefficients={}, temperatures={})
 print(f"L = {value:.3f}")
 for name, array in gradient._asdict().items():
     print(f"dL/d{name} = {array.item():.3f}")
 
 # %%
 with plots.saved("figures/02_chain.png", height=1.9) as (_, [[axis]]):
-    nodes = ("x", "1"), ("z", "1"), ("h", "0.607"), ("f", "1.820"), ("L", "0.672")
-    edges = ("w x + b", "w = 2"), ("exp(-z\u00b2/2)", "-z h = -0.607"), ("v h + c", "v = 3"), \
-        ("(f - y)\u00b2", "2 (f - y) = 1.639")
+    nodes = ("x", "0.75"), ("z", "0.5"), ("h", "0.882"), ("f", "2.647"), ("L", "2.714")
+    edges = ("w x + b", "to w: x, to b: 1"), ("exp(-z\u00b2/2)", "-z h = -0.441"), \
+        ("v h + c", "v = 3\n(to v: h, to c: 1)"), ("(f - y)\u00b2", "2 (f - y) = 3.295")
     for k, (name, number) in enumerate(nodes):
         axis.text(k, 0, f"{name} = {number}", ha="center", va="center", fontsize=11,
                   bbox={"boxstyle": "round", "facecolor": plots.HULL, "edgecolor": "none"})
@@ -52,7 +52,7 @@ with plots.saved("figures/02_chain.png", height=1.9) as (_, [[axis]]):
         axis.text(k + 0.5, 0.45, forward, ha="center")
         axis.annotate("", (k + 0.25, -0.25), (k + 0.75, -0.25),
                       arrowprops={"arrowstyle": "->", "color": plots.COLOURS["fit"]})
-        axis.text(k + 0.5, -0.6, backward, ha="center", color="#8A5F00")
+        axis.text(k + 0.5, -0.4, backward, ha="center", va="top", color="#8A5F00")
     axis.set(xlim=(-0.4, 4.4), ylim=(-0.9, 0.8))
     axis.set_axis_off()
 
@@ -60,7 +60,7 @@ with plots.saved("figures/02_chain.png", height=1.9) as (_, [[axis]]):
 # ![The chain of one unit: values forward, factors backward](figures/02_chain.png)
 #
 # Forward, values; backward, the factors whose product is the derivative. A parameter multiplies
-# what has come back to its node with its own factor: $x$ for $w$, 1 for $b$, $h$ for $v$.
+# what has come back to its node with its own factor: $x$ for $w$, $h$ for $v$, 1 for $b$ and $c$.
 #
 # ## N samples, M units
 #
@@ -109,8 +109,10 @@ print("the same to 14 digits:", minimlp.relative_error(fast, naive) < 1e-14)
 #
 # The first error shrinks with $\varepsilon^2$. But a value near 1 carries a rounding error of about
 # $2 \cdot 10^{-16}$, and the division by $\varepsilon$ blows it up: a second error, which grows as
-# $1/\varepsilon$. They meet near $\varepsilon = 10^{-5}$, where some $10^{-10}$ remains. We break the gradient, too: the
-# derivative in $b$ with the wrong sign.
+# $1/\varepsilon$. They meet near $\varepsilon = 10^{-5}$ or a little under it, where $10^{-10}$ or less
+# remains. All errors on these pages are *relative*: the largest difference between two gradients,
+# over the largest entry of the numeric one. We break the gradient, too: the derivative in $b$ gets
+# the wrong sign.
 
 # %%
 def fit(params):
@@ -140,9 +142,10 @@ print(f"slopes of the two arms: {slopes[0]:.1f} and {slopes[1]:.1f}")
 # %% [markdown]
 # ## Checking: the complex step
 #
-# The subtraction is what loses the digits. A step in the imaginary direction needs none:
+# The subtraction is what loses the digits. A step in the imaginary direction needs none (here $i$ is
+# the imaginary unit):
 #
-# $$L(\theta + i \varepsilon) = L(\theta) + i \varepsilon L'(\theta) - \frac{\varepsilon^2}{2} L''(\theta) - \dots, \qquad \frac{\operatorname{Im} L(\theta + i \varepsilon)}{\varepsilon} = L'(\theta) - \frac{\varepsilon^2}{6} L'''(\theta) + \dots$$
+# $$L(\theta + i \varepsilon) = L(\theta) + i \varepsilon L'(\theta) - \frac{\varepsilon^2}{2} L''(\theta) - \frac{i \varepsilon^3}{6} L'''(\theta) + \dots, \qquad \frac{\operatorname{Im} L(\theta + i \varepsilon)}{\varepsilon} = L'(\theta) - \frac{\varepsilon^2}{6} L'''(\theta) + \dots$$
 #
 # With $\varepsilon = 10^{-30}$ the truncation is gone and nothing cancels: all digits agree. The price: the
 # function must be written so that complex numbers pass through (squares, no absolute values), as
@@ -156,7 +159,8 @@ print(f"complex step agrees to 1e-14:      {right.errors['complex'] < 1e-14}")
 # ## Breaking it, and finding the culprit
 #
 # Three losses are active, and one has a wrong gradient. The report names the worst coordinate; and
-# because the objective returns its terms, it can also try which of them explains the error.
+# because the objective returns its terms, it can differentiate each of them numerically and look
+# which one, times some factor, is the error.
 
 # %%
 coefficients = {"coverage": 0.1, "separation": 0.1, "overlap": 0.1}
@@ -181,7 +185,8 @@ report = minimlp.check_gradient(dropped_coverage, params)
 print(report)
 
 # %% [markdown]
-# The gradient has -0.1 times coverage's too much: with a coefficient of 0.1, coverage is missing.
+# The gradient is off by -0.1 times coverage's own: with a coefficient of 0.1, coverage is missing. A
+# flipped sign would be off by -0.2 times.
 # When the report is harder to read, [these ten patterns](when_the_check_fails.md) help.
 
 # %%

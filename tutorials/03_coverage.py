@@ -2,7 +2,7 @@
 # # 03. Coverage
 #
 # **Question.** Coverage is the loss that asks every sample to have a prototype near it. Why can its
-# pull never point away from the data, and what can it not do?
+# pull on a prototype never point away from the data, and what can it not do?
 #
 # ![A prototype outside the hull and the pulls on it](figures/03_answer.png)
 #
@@ -21,7 +21,7 @@
 # nearly all of the sum, and $s$ is nearly that $D$. Prototype $j$'s part of the sum is its
 # **share** $a_j$.
 #
-# By hand: sample 0, prototypes 1 and 2, $\tau = 1$. The sum is
+# By hand: a sample at 0, prototypes at 1 and 2, $\tau = 1$. The sum is
 # $e^{-1} + e^{-4} = 0.3679 + 0.0183 = 0.3862$, so $s = -\log 0.3862 = 0.951$, a little under 1, and
 # the shares are $0.3679/0.3862 = 0.9526$ and 0.0474.
 
@@ -57,7 +57,7 @@ with np.errstate(divide="ignore", invalid="ignore"):
 #
 # $$s = m - \tau \log \sum_j e^{-(D_j - m)/\tau}, \qquad m = \min_j D_j.$$
 #
-# Now the sum is between 1 and $M$, so nothing overflows and $m - \tau \log M \le s \le m$:
+# Now the sum is between 1 and $M$, never 0, and $m - \tau \log M \le s \le m$:
 # $s$ may be negative.
 
 # %%
@@ -117,7 +117,7 @@ print("the loops agree:", np.allclose(naive_value, value) and np.allclose(naive_
 #
 # $$\frac{\partial S_i}{\partial D_{ij}} = -\frac{1}{\tau} e^{-D_{ij}/\tau}$$
 #
-# The two $-\tau$ cancel; what is left is the share, the softmax of $-D_{ij}/\tau$:
+# The factors $-\tau$ and $-1/\tau$ cancel; what is left is the share, the softmax of $-D_{ij}/\tau$:
 #
 # $$\frac{\partial s_i}{\partial D_{ij}} = \frac{e^{-D_{ij}/\tau}}{S_i} = a_{ij}$$
 #
@@ -169,7 +169,7 @@ with plots.saved("figures/03_answer.png", height=3.6) as (_, [[axis]]):
     axis.plot(*q, "ko", markerfacecolor="white", label="q: nearest point of the hull")
     axis.plot(*p[1:].T, "^", color=plots.COLOURS["none"], markersize=8, label="other prototypes")
     axis.plot(*p[0], "^", color=blue, markersize=11, label="p: a prototype outside")
-    axis.plot([], [], color=blue, label="pull of each sample, 2 a (x − p)")
+    axis.plot([], [], color=blue, label="pull of each sample: 2 a (x − p), N times its part of the step")
     axis.set(aspect="equal", xlabel="first coordinate", ylabel="second coordinate",
              xlim=(-1.2, 4.9), ylim=(-1.05, 1.5))
     axis.legend(loc="lower right")
@@ -186,7 +186,8 @@ with plots.saved("figures/03_answer.png", height=3.6) as (_, [[axis]]):
 #
 # $$\frac{\eta}{w} \frac{\partial L}{\partial b} + \frac{\eta p}{w} \frac{\partial L}{\partial w} = -\frac{\eta}{w^2} (I + p p^T) g.$$
 #
-# In one dimension that is $-\eta g (1 + p^2)/w^2$: the same direction. In two it can rotate
+# In one dimension that is $-\eta g (1 + p^2)/w^2$: the same direction (of coverage's own step; the
+# fit and Adam have theirs). In two it can rotate
 # away; the [README](../README.md) draws a counterexample.
 
 # %%
@@ -202,7 +203,8 @@ print("through w and b", force.through_weights.ravel().round(3))
 # ## What it cannot do
 #
 # It cannot fetch. A prototype's share of a sample is at most $e^{-\Delta/\tau}$, where the gap
-# $\Delta$ is its squared distance less that of the nearest one. Put one prototype on the sample 0
+# $\Delta$ is its squared distance less that of the nearest one. A prototype with $\Delta$ far over
+# $\tau$ for every sample feels no pull: it is *stranded*. Put one prototype on the sample 0
 # and another at $p$, with $\tau = 0.02$:
 
 # %%
@@ -212,7 +214,7 @@ for far in (0.5, 1, 2, 4):
     print(f"p = {far:3}: gap / tau = {far ** 2 / 0.02:5.1f}, pull towards 0: {stranded[far]:.1e}")
 
 # %% [markdown]
-# At 4 the pull is exactly 0. A large $\tau$ reaches everywhere but no longer tells samples apart:
+# At 4 the pull is exactly 0, in double precision. A large $\tau$ reaches everywhere but no longer tells samples apart:
 # the shares tend to $1/M$, and every prototype is pulled to the mean.
 
 # %%

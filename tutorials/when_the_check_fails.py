@@ -6,7 +6,7 @@
 # ![Error against the step for four functions](figures/fails_steps.png)
 #
 # The error of central differences at ten steps. A right gradient draws a V: the step is too long on
-# the left, and on the right round-off takes over. A wrong one draws a floor. Two more are right,
+# the right, and on the left round-off takes over. A wrong one draws a floor. Two more are right,
 # but their V is out of place, and one careless step calls them wrong. This page makes ten mistakes,
 # reads what the report says of each, and ends with a table from pattern to cause. Symbols:
 # [notation](notation.md); the gradients that are spoilt here: [02](02_backward.md).
@@ -79,8 +79,8 @@ no_two = show(network(1 / len(x)))
 no_mean = show(network(2.0))
 
 # %% [markdown]
-# **Pattern:** all of it again, and the factor is a plain number: half the gradient is missing ($-0.5$),
-# or it is there $N = 7$ times, 6 too many. With one term and no other, the error itself is that
+# **Pattern:** all of it again, and the factor is a plain number (times $\lambda$, for a term with a
+# coefficient): half the gradient is missing ($-0.5$), or it is there $N = 7$ times, 6 too many. With one term and no other, the error itself is that
 # number: 0.5 or 6, and 2 for a sign.
 #
 # ## 4. A missing chain factor
@@ -120,7 +120,8 @@ inverse_w, response = show(no_inverse_w), show(no_h)
 arrays = by_array(no_h)
 
 # %% [markdown]
-# **Pattern:** the error is not a multiple of any term, so none is named. It sits in the arrays
+# **Pattern:** the error is not a multiple of any term. (A term is named if it explains more than half
+# of the squared error, and clearly more than the next.) It sits in the arrays
 # before the forgotten factor: $w$ and $b$ are wrong, $v$ and $c$ are right. Checking one array at a
 # time shows it.
 #
@@ -164,7 +165,7 @@ def with_itself(h):
 
 def diagonal_in_value(q):
     value, gradient = minimlp.separation(q, 0.5)
-    return value + 1 / (len(q) - 1), gradient                        # every K_jj = 1 was added
+    return value + 1 / (len(q) - 1), gradient                 # K_jj = 1 added to the full double sum
 
 
 _, hidden = minimlp.forward(params, x)
@@ -240,12 +241,12 @@ print("3e-4 from the kink, by step:", [f"{error:.2f}" for error in near.step_err
 # %% [markdown]
 # **Pattern:** the note "no complex step", with its reason. Away from the kink the gradient can be
 # right nonetheless, as the first one is: its error comes from the central differences alone. On the
-# kink they give half of the slope, at that one coordinate. Near it, the error is of order 1 until
+# kink they give the mean of the slopes to both sides, at that one coordinate. Near it, the error is of order 1 until
 # the step is shorter than the distance.
 #
 # ## 10. A right gradient, a wrong check
 #
-# Four checks that say nothing about the gradient: steps all too long or too short, a function
+# Four ways to doubt a right gradient, or to trust a wrong one: steps all too long or too short, a function
 # computed in float32, a sample nearly halfway between two prototypes at a tiny temperature, and a
 # gradient that is zero.
 
@@ -298,8 +299,8 @@ with plots.saved("figures/fails_steps.png", height=3.8) as (figure, [[axis]]):
         drawn = report.step_errors < 10         # in float32, short steps see no change at all
         axis.plot(report.steps[drawn], report.step_errors[drawn], style, color=color,
                   label=name, markersize=5)
-    axis.set(xscale="log", yscale="log", xlabel="step of the central difference, longest first",
-             ylabel="relative error", xlim=(2e-1, 5e-11), ylim=(1e-12, 10))
+    axis.set(xscale="log", yscale="log", xlabel="step of the central difference",
+             ylabel="relative error", xlim=(5e-11, 2e-1), ylim=(1e-12, 10))
     figure.legend(loc="outside right upper", fontsize=9)
 
 # %% [markdown]
@@ -309,15 +310,16 @@ with plots.saved("figures/fails_steps.png", height=3.8) as (figure, [[axis]]):
 # |---|---|
 # | one term, all of the error, factor $-2\lambda$ | flipped sign (1) |
 # | one term, all of the error, factor $-\lambda$ | dropped term (2) |
-# | one term, all of the error, a factor such as $-0.5$ or $N - 1$ | a missing 2 or 1/N (3) |
-# | $w$ and $b$ wrong, $v$ and $c$ right | missing chain factor (4), or old `hidden` (7) |
+# | one term, all of the error, a factor such as $-\lambda/2$ or $(N - 1) \lambda$ | a missing 2 or 1/N (3) |
+# | $w$ and $b$ wrong, $v$ and $c$ right, no term named | missing chain factor (4), or old `hidden` (7) |
 # | a shape error, or silence where N = M | wrong axis (5) |
 # | one term, well under all of it, error like the point itself | $k = j$ in a pair sum (6) |
 # | error proportional to the update | gradient of another point (7) |
-# | numeric 0, gradient not 0 | a cap in the value alone (8) |
+# | numeric 0, gradient not 0, checked at the outputs | a cap in the value alone (8) |
 # | "no complex step", error 0.5 at one coordinate | a kink (9) |
 # | central differences bad, complex step good | the steps (10) |
-# | no complex step, and a V over the steps | float32, or a tie (10) |
+# | no complex step, and a V over the steps | float32 (10) |
+# | no complex step with few steps, a good one with all | a near tie (10) |
 # | "the numeric gradient is zero" | nothing was checked (10), or all is capped (8) |
 
 # %%
