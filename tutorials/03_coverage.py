@@ -169,7 +169,7 @@ with plots.saved("figures/03_answer.png", height=3.6) as (_, [[axis]]):
     axis.plot(*q, "ko", markerfacecolor="white", label="q: nearest point of the hull")
     axis.plot(*p[1:].T, "^", color=plots.COLOURS["none"], markersize=8, label="other prototypes")
     axis.plot(*p[0], "^", color=blue, markersize=11, label="p: a prototype outside")
-    axis.plot([], [], color=blue, label="pull of each sample: 2 a (x − p), N times its part of the step")
+    axis.plot([], [], color=blue, label="pull of each sample, times N")
     axis.set(aspect="equal", xlabel="first coordinate", ylabel="second coordinate",
              xlim=(-1.2, 4.9), ylim=(-1.05, 1.5))
     axis.legend(loc="lower right")

@@ -59,8 +59,7 @@ print("gradient right to 12 digits:", report.error < 1e-12)
 # prototype all these pushes have one sign, so **it is always pushed outward**. How hard? By a
 # single neighbour at distance $d$ ($M = 2$)
 #
-# $$F(d) = \frac{2 d}{\tau} e^{-d^2/\tau}, \qquad
-# F'(d) = \frac{2}{\tau} \left(1 - \frac{2 d^2}{\tau}\right) e^{-d^2/\tau},$$
+# $$F(d) = \frac{2 d}{\tau} e^{-d^2/\tau}, \qquad F'(d) = \frac{2}{\tau} \left(1 - \frac{2 d^2}{\tau}\right) e^{-d^2/\tau},$$
 #
 # which is largest at $d = \sqrt{\tau/2}$. Call $\sqrt{\tau}$ the **reach**. In its units,
 # $u = d/\sqrt{\tau}$, the force
@@ -166,8 +165,7 @@ print("gradient right to 12 digits:", checked.error < 1e-12)
 #
 # At fixed $w$, $b_j = -w_j p_j$, and with $z_{ij} = w_j (x_i - p_j)$ the step is
 #
-# $$-\frac{\partial L}{\partial p_j} = w_j \frac{\partial L}{\partial b_j} =
-# \kappa w_j^2 \sum_i R_{ij} h_{ij} (p_j - x_i).$$
+# $$-\frac{\partial L}{\partial p_j} = w_j \frac{\partial L}{\partial b_j} = \kappa w_j^2 \sum_i R_{ij} h_{ij} (p_j - x_i).$$
 #
 # All factors before the bracket are positive: **a sum of pushes away from samples**. For a
 # prototype outside the hull all samples are on one side, so the step always leads further out. The
@@ -196,8 +194,7 @@ with plots.saved("figures/04_overlap.png", height=2.9) as (_, [[axis]]):
 #
 # Descent moves $w$ too. Since $p = -b/w$, $\partial z/\partial w = x$ and $z/w = x - p$,
 #
-# $$\frac{dp_j}{dt} = \frac{1}{w_j} \left(\frac{\partial L}{\partial b_j} +
-# p_j \frac{\partial L}{\partial w_j}\right) = \kappa \sum_i R_{ij} h_{ij} (p_j - x_i)(1 + p_j x_i).$$
+# $$\frac{dp_j}{dt} = \frac{1}{w_j} \left(\frac{\partial L}{\partial b_j} + p_j \frac{\partial L}{\partial w_j}\right) = \kappa \sum_i R_{ij} h_{ij} (p_j - x_i)(1 + p_j x_i).$$
 #
 # In one dimension a push turns inward once $p x < -1$: a sample far on the other side of 0.
 
