@@ -270,7 +270,8 @@ with plots.saved("figures/04_slow.png", 2, 4, height=4.6, sharex=True) as (_, ax
 # One line a unit; arrows: the force of the named loss through $w$ and $b$, where it is over 0.0005
 # (0.005 is drawn 1 long). Coverage's arrows point to samples and fade. Overlap's point outward at
 # the rim: a unit that has left widens, so it answers to samples from further away, and the push
-# fades later than it would at its first width. Separation's reach is fixed. One start shows how, not how often; page
+# fades later than it would at its first width. Separation's reach is fixed. (In motion, for 20 units: the
+# [animation](../benchmarks/results/study/drift.gif).) One start shows how, not how often; page
 # [05](05_the_study.md) has 480 runs.
 
 # %%

@@ -27,9 +27,7 @@ import matplotlib
 import numpy as np
 
 from minimlp import plots
-from minimlp.study import verdicts
-from minimlp.study.runner import run_study
-from minimlp.study.specialization import StudyConfig
+from minimlp.study import StudyConfig, run_study, verdicts
 
 published = Path("../benchmarks/results/study")
 rows = list(csv.DictReader((published / "results.csv").read_text().splitlines()))

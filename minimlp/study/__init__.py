@@ -1,1 +1,8 @@
 """Studies: many runs, a log that survives anything, and verdicts computed from the data."""
+
+from .runner import run_study
+from .specialization import StudyConfig
+from .store import RunLog
+from .temperature import SweepConfig
+
+__all__ = ["StudyConfig", "SweepConfig", "run_study", "RunLog"]
