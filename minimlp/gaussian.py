@@ -33,6 +33,13 @@ class Params(NamedTuple):
     v: np.ndarray
     c: np.ndarray
 
+    @staticmethod
+    def at(p, w):
+        """Units with prototypes p (M, d), or (M,), and input weights w (M,); v and c are 0."""
+        w = np.asarray(w, dtype=float)
+        p = np.reshape(p, (len(w), -1))
+        return Params(w, -w[:, None] * p, np.zeros(len(w)), np.zeros(()))
+
     def to_vector(self):
         """All parameters as one vector (M + M d + M + 1,), in the order w, b, v, c."""
         return np.concatenate([np.ravel(array) for array in self])

@@ -207,8 +207,7 @@ def force_fields(path):
              for name in ("coverage", "separation", "overlap")}
     for q in positions:
         p = np.append(others, q)
-        params = Params(w, -(w * p)[:, None], np.zeros(len(x)), np.zeros(()))
-        for name, force in forces(params, x, {"coverage": 0.02, "separation": 0.1}).items():
+        for name, force in forces(Params.at(p, w), x, {"coverage": 0.02, "separation": 0.1}).items():
             field[name]["direct"].append(force.direct[-1, 0])
             field[name]["through_weights"].append(force.through_weights[-1, 0])
     with saved(path, 2, 3, height=5.1, sharex=True) as (figure, axes):
@@ -236,8 +235,7 @@ def counterexample(path):
     """In two dimensions coverage's step through the weights can lead away from the hull."""
     x = np.array([[2.0, 0.0], [10.0, 0.0], [6.0, -3.0]])
     p = np.array([[4.0, 1.0]])
-    params = Params(np.ones(1), -p, np.zeros(1), np.zeros(()))
-    force = forces(params, x, {"coverage": 1.0})["coverage"]
+    force = forces(Params.at(p, np.ones(1)), x, {"coverage": 1.0})["coverage"]
     with saved(path, height=3.4) as (_, [[axis]]):
         axis.fill(*x.T, color=HULL, zorder=0)
         axis.plot(*x.T, "ko", label="samples (shaded: hull)")

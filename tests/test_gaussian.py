@@ -198,3 +198,10 @@ def test_init_params_repeats_for_a_seed_and_changes_with_it():
     first, again, other = (init_params(x, 5, seed).to_vector() for seed in (1, 1, 2))
     assert first.tobytes() == again.tobytes()
     assert (first[:-1] != other[:-1]).all()
+
+
+@pytest.mark.parametrize("p", [[0.5, -1.0], [[0.5, 2.0], [-1.0, 0.0]]])
+def test_units_made_at_prototypes_have_them(p):
+    params = Params.at(p, [2, -3])
+    np.testing.assert_allclose(prototypes(params), np.reshape(p, (2, -1)), rtol=1e-15)
+    np.testing.assert_array_equal(forward(params, np.zeros((1, params.b.shape[1])))[0], 0)

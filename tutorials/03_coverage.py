@@ -191,8 +191,7 @@ with plots.saved("figures/03_answer.png", height=3.6) as (_, [[axis]]):
 # away; the [README](../README.md) draws a counterexample.
 
 # %%
-units = minimlp.Params(w=np.array([2.0, 2.0]), b=np.array([[-2.0], [-4.0]]), v=np.zeros(2),
-                       c=np.zeros(()))
+units = minimlp.Params.at(p=[1, 2], w=[2, 2])
 force = minimlp.forces(units, np.zeros(1), {"coverage": 1.0})["coverage"]
 print("step in p      ", force.direct.ravel().round(3))
 print("through w and b", force.through_weights.ravel().round(3))

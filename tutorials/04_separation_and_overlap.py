@@ -31,7 +31,7 @@ from math import exp
 import numpy as np
 
 import minimlp
-from minimlp import plots
+from minimlp import Params, plots
 
 
 def naive_separation(p, tau):
@@ -147,12 +147,8 @@ def naive_overlap(hidden):
     return value, gradient
 
 
-def units_at(p, w):
-    return minimlp.Params(w=w, b=-(w * p)[:, None], v=np.zeros(len(p)), c=np.array(0.0))
-
-
 x, w = np.array([-0.8, 0.1, 0.6]), np.array([2.0, -3.0, 4.0])
-hidden = minimlp.forward(units_at(p, w), x)[1]
+hidden = minimlp.forward(Params.at(p, w), x)[1]
 both = minimlp.overlap(hidden), naive_overlap(hidden)
 checked = minimlp.check_gradient(minimlp.overlap, hidden)
 print(f"all answer 1: {minimlp.overlap(np.ones((1, 3)))[0]:.3f}, these: {both[0][0]:.3f}")
@@ -173,7 +169,7 @@ print("gradient right to 12 digits:", checked.error < 1e-12)
 
 # %%
 formula = w ** 2 * (both[0][1] * hidden * (p - x[:, None])).sum(axis=0)     # both[0][1] is kappa R
-direct = minimlp.forces(units_at(p, w), x, {})["overlap"].direct[:, 0]
+direct = minimlp.forces(Params.at(p, w), x, {})["overlap"].direct[:, 0]
 print("by the formula", formula.round(4), "by forces", direct.round(4))
 
 positions = np.linspace(-2.5, 2.5, 401)
@@ -181,7 +177,7 @@ with plots.saved("figures/04_overlap.png", height=2.9) as (_, [[axis]]):
     axis.axvspan(x.min(), x.max(), color=plots.HULL, zorder=0)
     axis.axhline(0, color="black", linewidth=0.8)
     for width, color in zip((0.15, 0.3, 0.6), plots.PROTOTYPES):
-        probes = [units_at(np.append(x, q), np.full(4, 1 / width)) for q in positions]
+        probes = [Params.at(np.append(x, q), np.full(4, 1 / width)) for q in positions]
         axis.plot(positions, [minimlp.forces(probe, x, {})["overlap"].direct[-1, 0]
                               for probe in probes], color=color, label=f"width {width}")
     axis.plot(x, np.zeros(3), "k|", markersize=12, markeredgewidth=2)
@@ -199,7 +195,7 @@ with plots.saved("figures/04_overlap.png", height=2.9) as (_, [[axis]]):
 # In one dimension a push turns inward once $p x < -1$: a sample far on the other side of 0.
 
 # %%
-far = minimlp.forces(units_at(np.array([2.0, -1.0]), np.array([0.5, 0.5])),
+far = minimlp.forces(Params.at(np.array([2.0, -1.0]), np.array([0.5, 0.5])),
                      np.array([-1.0, -0.75]), {})["overlap"]
 print(f"p = 2, samples -1 and -0.75, so p x = -2 and -1.5: "
       f"at fixed w {far.direct[0, 0]:+.3f}, through w and b {far.through_weights[0, 0]:+.3f}")
