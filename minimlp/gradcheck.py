@@ -37,10 +37,12 @@ def relative_error(a, b):
     Raises
     ------
     InputError
-        If the shapes differ or are empty.
+        If the shapes differ or are empty, or these are no numbers.
     """
-    a, b = (array.astype(float) if array.dtype.kind in "biu" else array
-            for array in (np.asarray(a), np.asarray(b)))
+    a, b = (numbers.astype(float) if numbers.dtype.kind in "biu" else numbers
+            for numbers in (as_array("a", a), as_array("b", b)))
+    if a.dtype.kind not in "fc" or b.dtype.kind not in "fc":
+        raise InputError(f"a has type {a.dtype} and b {b.dtype}: expected numbers")
     if a.shape != b.shape or a.size == 0:
         raise InputError(f"a has shape {a.shape} and b {b.shape}: expected the same, not empty")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):

@@ -432,7 +432,7 @@ def test_relative_error_of_integers_does_not_wrap(a, b, error):
     assert relative_error(a, b) == error
 
 
-@pytest.mark.parametrize("a, b", [(np.ones(3), np.ones((3, 1))), ([], [])])
-def test_relative_error_refuses_other_shapes(a, b):
-    with pytest.raises(InputError, match="shape"):
+@pytest.mark.parametrize("a, b", [(np.ones(3), np.ones((3, 1))), ([], []), ([1.0], [None])])
+def test_relative_error_refuses_other_shapes_and_what_is_no_number(a, b):
+    with pytest.raises(InputError, match="a has"):
         relative_error(a, b)
