@@ -77,7 +77,7 @@ class GradientReport:
         Of a function that returns its terms: the term whose own gradient best explains
         the error; None if the gradient agrees to 1e-6, or no single term explains it.
     explained : float
-        The share of the squared error which that term explains.
+        The share of the squared error which that term explains; without one, the best share.
     factor : float
         How many times the term's own gradient the given one has too much.  Of a term
         that enters with coefficient lambda: -lambda if it is missing, -2 lambda if its
@@ -101,8 +101,10 @@ class GradientReport:
 
     @property
     def error(self):
-        """The error by the sharpest method there is: complex step, else central differences."""
-        return self.errors.get("complex", self.errors["central"])
+        """By the sharpest method there is, complex step or else central differences; of a large
+        theta the directions' error, if that is larger: they see what was not sampled."""
+        return max(self.errors.get("complex", self.errors["central"]),
+                   self.errors.get("directions", 0.0))
 
     def __str__(self):
         kind = "largest entry" if self.zero else "relative error"
@@ -172,9 +174,9 @@ def check_gradient(function, theta, steps=10.0 ** np.arange(-1, -11, -1), direct
         errors["complex"] = relative_error(given, found.best)
     if vector.size > COORDINATE_LIMIT:
         tries = [normalised(random.normal(size=vector.size)) for _ in range(directions)]
-        errors["directions"] = relative_error(np.array(tries) @ analytic,
-                                              probe.derivatives(tries, steps).best)
-    zero = not found.best.any()
+        along = probe.derivatives(tries, steps).best
+        errors["directions"] = relative_error(np.array(tries) @ analytic, along)
+    zero = not found.best.any() and ("directions" not in errors or not along.any())
     if zero:
         errors = {method: float(np.abs(analytic).max()) for method in errors}
 

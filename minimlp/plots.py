@@ -1,4 +1,4 @@
-"""Every figure: one style, one colour for each loss, made from stored results alone."""
+"""Every figure: one style, one colour for each loss; a study's from its stored results alone."""
 
 import os
 from contextlib import contextmanager

@@ -436,3 +436,23 @@ def test_relative_error_of_integers_does_not_wrap(a, b, error):
 def test_relative_error_refuses_other_shapes_and_what_is_no_number(a, b):
     with pytest.raises(InputError, match="a has"):
         relative_error(a, b)
+
+
+def test_an_error_at_a_coordinate_that_was_not_sampled_shows():
+    theta = np.random.default_rng(4).uniform(0.5, 1, 1000)
+    sampled = np.random.default_rng(0).choice(1000, 400, replace=False)
+    missed = np.setdiff1d(np.arange(1000), sampled)[0]
+
+    def flipped(t):
+        gradient = 2 * t
+        gradient[missed] *= -1
+        return (t * t).sum(), gradient
+
+    def of_one(t):
+        gradient = 0 * t
+        gradient[missed] = 2 * t[missed]
+        return t[missed] ** 2, gradient
+
+    assert check_gradient(flipped, theta).error > 1e-3
+    report = check_gradient(of_one, theta)
+    assert not report.zero and report.error < 1e-12

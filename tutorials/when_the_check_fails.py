@@ -121,7 +121,7 @@ arrays = by_array(no_h)
 
 # %% [markdown]
 # **Pattern:** the error is not a multiple of any term. (A term is named if it explains more than half
-# of the squared error, and clearly more than the next.) It sits in the arrays
+# of the squared error, and over 1 % more than the next.) It sits in the arrays
 # before the forgotten factor: $w$ and $b$ are wrong, $v$ and $c$ are right. Checking one array at a
 # time shows it.
 #

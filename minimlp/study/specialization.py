@@ -140,7 +140,7 @@ class StudyConfig(TrainingConfig):
     def demonstration(self):
         """Whole trainings to look at, at about twenty units: arrays for an npz file.
 
-        x, y and steps (T,) of the first seed whose start is typical; for each single loss and none its parameters
+        x, y and steps (T,) of the seed with the most typical start; for each single loss and none its parameters
         (T, P), as `Params.to_vector` orders them; and "moves " + mask (seeds, 2): of the
         prototypes seen outside the hull between two frames, how many moved towards it,
         and how many there were.
@@ -156,7 +156,7 @@ class StudyConfig(TrainingConfig):
         return arrays
 
     def untypical(self, size, seed):
-        """How far the number of prototypes that start outside is from its mean, 2 M / (N + 1)."""
+        """How far the share of prototypes that start outside is from its mean, 2 / (N + 1)."""
         x, _ = self.samples(size, seed)
         p = prototypes(init_params(x, size, [seed, size, 1]))
         return abs(expelled_fraction(p, x) - 2 / (size + 1))
