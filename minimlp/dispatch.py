@@ -12,7 +12,7 @@ import numpy as np
 
 from . import checks, gaussian, loss, structural, train as training
 
-BACKENDS = {"cpu": "minimlp.kernels.cpu", "gpu": "minimlp.kernels.gpu"}
+BACKENDS = {"cpu": ("training", "simd", "cpu"), "gpu": ("gpu",)}     # the first that has the name
 
 
 def available_backends():
@@ -30,16 +30,16 @@ def available_backends():
             kernels(name)
             reasons[name] = None
         except ImportError as error:
-            reasons[name] = f"not available: {error}"
+            reasons[name] = "not available: " + " ".join(str(error).split())
     return reasons
 
 
 def kernels(backend):
-    """The module of a fast backend; ImportError says why it does not load."""
+    """The modules of a fast backend; ImportError says why they do not load."""
     try:
-        return importlib.import_module(BACKENDS[backend])
+        return [importlib.import_module(f"minimlp.kernels.{name}") for name in BACKENDS[backend]]
     except ModuleNotFoundError as error:
-        if error.name == "minimlp.kernels":
+        if error.name == f"minimlp.kernels.{backend}":
             raise ImportError("this version of minimlp has no kernels for it yet") from None
         raise
 
@@ -50,9 +50,28 @@ def implementation(reference, backend):
     if backend == "numpy":
         return reference
     try:
-        return getattr(kernels(backend), reference.__name__)
+        modules = kernels(backend)
     except ImportError as error:
-        raise checks.InputError(f"backend = {backend!r}: not available: {error}") from None
+        raise checks.InputError(f"backend = {backend!r}: {available_backends()[backend]}") from error
+    name = reference.__name__
+    twin = next(getattr(module, name) for module in modules if hasattr(module, name))
+    return lambda *arguments: twin(*alike(backend, arguments))
+
+
+def alike(backend, arguments):
+    """The arguments with all arrays, those of Params too, real, of one type and contiguous."""
+    arrays = [array for argument in arguments for array in
+              (argument if isinstance(argument, gaussian.Params) else (argument,))
+              if isinstance(array, np.ndarray)]
+    kind = np.result_type(*arrays)
+    if kind.kind == "c":
+        raise checks.InputError(f"backend = {backend!r} takes real numbers, not {kind}")
+
+    def convert(argument):
+        if isinstance(argument, gaussian.Params):
+            return gaussian.Params(*map(convert, argument))
+        return np.asarray(argument, kind, order="C") if isinstance(argument, np.ndarray) else argument
+    return map(convert, arguments)
 
 
 def documented(reference):
@@ -151,12 +170,13 @@ def objective(params, x, y, coefficients, temperatures, extra=None, backend="num
 
 @documented(training.train)
 def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra=None,
-          callback=None, backend="numpy"):
+          callback=None, every=0, backend="numpy"):
     *problem, extra = checked_problem(params, x, y, coefficients, temperatures, extra)
     steps, rate = checks.count("steps", steps, least=0), checks.positive("rate", rate)
     if callback is not None:
         checks.function("callback", callback)
-    return implementation(training.train, backend)(*problem, steps, rate, extra, callback)
+    every = checks.count("every", every, least=0)
+    return implementation(training.train, backend)(*problem, steps, rate, extra, callback, every)
 
 
 def checked_problem(params, x, y, coefficients, temperatures, extra):

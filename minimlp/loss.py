@@ -72,6 +72,29 @@ def objective(params, x, y, coefficients, temperatures, extra=None):
     losses = {"coverage": lambda p: coverage(p, x, temperatures["coverage"]),
               "separation": lambda p: separation(p, temperatures["separation"]),
               **(extra or {})}
+    return structural_part(params, losses, active, terms, gradient)
+
+
+def structural_part(params, losses, active, terms, gradient):
+    """Adds the losses of the prototypes, through (E8), to the terms and the gradient so far.
+
+    Parameters
+    ----------
+    params : Params
+    losses : mapping of str to function
+        Each takes the prototypes (M, d) and returns (value, gradient (M, d)).
+    active : mapping of str to float
+        The coefficient of each loss that counts.
+    terms : dict of str to float
+        Of fit and, where active, overlap.
+    gradient : Params
+        Of these.
+
+    Returns
+    -------
+    value, gradient, terms
+        As `objective` returns them.
+    """
     losses = {name: loss for name, loss in losses.items() if name in active}
     if losses:
         p = prototypes(params)

@@ -24,6 +24,9 @@ class Training(NamedTuple):
         Steps taken to get there.
     diverged : bool
         Whether the objective or its squared gradient stopped being finite.
+    trajectory : array (T, P) or None
+        Where asked for: the parameters at step 0, every, 2 every, ..., as
+        `Params.to_vector` orders them.
     """
 
     params: Params
@@ -31,6 +34,7 @@ class Training(NamedTuple):
     terms: dict
     steps: int
     diverged: bool
+    trajectory: np.ndarray = None
 
 
 def adam(theta, gradient, moments, rate, decay=(0.9, 0.999), epsilon=1e-8):
@@ -67,7 +71,7 @@ def adam(theta, gradient, moments, rate, decay=(0.9, 0.999), epsilon=1e-8):
 
 
 def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra=None,
-          callback=None):
+          callback=None, every=0, objective=objective):
     """Minimise the objective (E7) by full-batch Adam.
 
     Parameters
@@ -85,13 +89,15 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
     callback : function (step, params, value, terms), optional
         Called before each step, at step 0, 1, ..., and once more at the end.
         Returning True stops the training there.
+    every : int
+        Keep the parameters every so many steps; 0 keeps none.
 
     Returns
     -------
     Training
     """
     theta, moments = params.to_vector(), (0.0, 0.0, 0)
-    last = None
+    last, kept = None, []
     for step in range(steps + 1):
         params = Params.from_vector(theta, like=params)
         with np.errstate(all="ignore"):     # a run that overflows is reported as diverged
@@ -99,11 +105,14 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
             gradient = gradient.to_vector()
             finite = np.isfinite(value) and np.isfinite(gradient * gradient).all()    # Adam squares
         if not finite:
-            last = last or Training(params, value, terms, step, True)
-            return last._replace(diverged=True)
+            last = (last or Training(params, value, terms, step, True))._replace(diverged=True)
+            break
         last = Training(params, value, terms, step, False)
+        if every and step % every == 0:
+            kept.append(theta)
         stop = callback is not None and callback(step, params, value, terms)
         if stop or step == steps:
-            return last
+            break
         with np.errstate(all="ignore"):
             theta, moments = adam(theta, gradient, moments, rate)
+    return last._replace(trajectory=np.reshape(kept, (-1, theta.size))) if every else last

@@ -1,0 +1,41 @@
+"""Formulas of one pair or one number, shared by the CPU and the GPU kernels.
+
+Each kernel supplies its exp.  Constants are float32: a few halves and twos are exact
+there, and a float32 number times a float64 constant would be computed in float64.
+"""
+
+import numpy as np
+
+from . import compiled
+
+HALF, ONE = np.float32(0.5), np.float32(1)
+
+
+@compiled(fastmath={"contract"})
+def response_exponent(square):
+    """log h_ij = -||z_ij||^2 / 2 (E1), of the square."""
+    return -HALF * square
+
+
+@compiled(fastmath={"contract"})
+def response_gradient(d_output, v, d_hidden, hidden):
+    """dL/dz_ij = -(dL/df_i v_j + dL/dh_ij) h_ij z_ij (E1), but for the factor z_ij."""
+    return -(d_output * v + d_hidden) * hidden
+
+
+@compiled(fastmath={"contract"})
+def softmax_exponent(cost, least, temperature):
+    """log of exp(-(D_ij - min_j D_ij) / tau) (E4)."""
+    return (least - cost) / temperature
+
+
+@compiled(fastmath={"contract"})
+def separation_exponent(square, temperature):
+    """log K_jk = -||p_j - p_k||^2 / tau (E5)."""
+    return -square / temperature
+
+
+@compiled(fastmath={"contract"})
+def moment(moment, beta, value):
+    """beta m + (1 - beta) g: a running mean of Adam's."""
+    return beta * moment + (ONE - beta) * value
