@@ -1,6 +1,5 @@
 """Every figure: one style, one colour for each loss; a study's from its stored results alone."""
 
-import os
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -257,8 +256,8 @@ def counterexample(path):
 
 def drift_animation(path, demo, frames=60):
     """The same start under none, coverage, separation and overlap, side by side, as a GIF."""
-    from matplotlib.animation import FuncAnimation, PillowWriter
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
 
     x, y, steps = (demo[name] for name in ("x", "y", "steps"))
     edge = 3.5
@@ -266,8 +265,8 @@ def drift_animation(path, demo, frames=60):
     runs = {mask: frames_of(demo, mask) for mask in MASKS[:4]}
     shown = np.unique(np.round(np.geomspace(1, len(steps), frames)).astype(int) - 1)
     with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE}):
-        figure = Figure(figsize=(9.6, 3.1))
-        FigureCanvasAgg(figure)
+        figure = Figure(figsize=(9.6, 3.1), dpi=90)
+        canvas = FigureCanvasAgg(figure)
         axes = figure.subplots(1, 4, sharey=True)
         curves, dots, counts = [], [], []
         for axis, mask in zip(axes, runs):
@@ -297,13 +296,24 @@ def drift_animation(path, demo, frames=60):
             caption.set_text(f"step {steps[frame]}: fitted curve, samples (dots), "
                              "prototypes (triangles), hull of the data (shaded)")
 
+        moving = [*curves, *dots, *counts, caption]
         draw(0)
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")        # laid out once: the frames differ in data alone
-        order = [*shown, *[shown[-1]] * 12]
-        new = Path(path).with_suffix(".new.gif")
-        FuncAnimation(figure, draw, frames=order).save(new, writer=PillowWriter(fps=10), dpi=90)
-        os.replace(new, path)
+        for artist in moving:
+            artist.set_animated(True)
+        canvas.draw()                           # what stands still is drawn once
+        still = canvas.copy_from_bbox(figure.bbox)
+        images = []
+        for frame in shown:
+            canvas.restore_region(still)
+            draw(frame)
+            for artist in moving:
+                figure.draw_artist(artist)
+            image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+            images.append(image.quantize(64, dither=Image.Dither.NONE))
+    content = BytesIO()
+    images[0].save(content, "GIF", save_all=True, append_images=images[1:], loop=0,
+                   duration=[100] * (len(images) - 1) + [1300])
+    replace(Path(path), content.getvalue())
 
 
 def step_errors(path, sweeps):

@@ -1,5 +1,8 @@
 """The public functions: what they refuse and how they say so, and what they accept."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -17,6 +20,7 @@ TAUS = {"coverage": 0.1, "separation": 0.2}
 ALL = {"coverage": 0.1, "separation": 0.2, "overlap": 0.3}
 AT_INFINITY = PARAMS._replace(w=np.array([2.0, 0.0]))
 RAGGED = [[0.5, 1.0], [2.0]]
+TILTED = Params(*(array + 1e-30j for array in PARAMS))
 
 
 def objective(params=PARAMS, x=X, y=Y, coefficients=ALL, temperatures=TAUS, **options):
@@ -231,7 +235,7 @@ def test_unknown_backend_is_refused(call):
 
 @pytest.mark.parametrize("call", TAKE_BACKEND.values(), ids=TAKE_BACKEND)
 def test_unavailable_backend_is_refused_with_the_reason(call, monkeypatch):
-    monkeypatch.setitem(dispatch.BACKENDS, "gpu", "minimlp.not_built_here")
+    monkeypatch.setitem(dispatch.BACKENDS, "gpu", ("not_built_here",))
     with pytest.raises(InputError, match="backend = 'gpu': .*not_built_here"):
         call("gpu")
     assert "not_built_here" in minimlp.available_backends()["gpu"]
@@ -252,6 +256,67 @@ def test_a_backend_works_exactly_if_no_reason_is_given(backend):
     else:
         with pytest.raises(InputError, match=f"backend = '{backend}'"):
             minimlp.coverage(P, X, 0.1, backend=backend)
+
+
+def test_without_numba_only_the_fast_backends_are_refused():
+    code = ("import sys, numpy as np; sys.modules['numba'] = None\n"
+            "import minimlp; print(minimlp.available_backends())\n"
+            "p = np.zeros((2, 1)); print(minimlp.coverage(p, p, 1.0)[0])\n"
+            "try: minimlp.coverage(p, p, 1.0, backend='cpu')\n"
+            "except minimlp.InputError as error: print(error)")
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    reasons, value, message = run.stdout.splitlines()
+    assert eval(reasons)["numpy"] is None and "numba" in eval(reasons)["cpu"]
+    assert np.isfinite(float(value))
+    assert message.startswith("backend = 'cpu': not available: ") and "numba" in message
+
+
+def test_a_reason_of_several_lines_is_told_in_one(monkeypatch):
+    def broken(backend):
+        raise ImportError("Numba needs\n  another NumPy")
+    monkeypatch.setattr(dispatch, "kernels", broken)
+    assert minimlp.available_backends()["cpu"] == "not available: Numba needs another NumPy"
+    with pytest.raises(InputError, match="backend = 'cpu': not available: Numba needs another NumPy"):
+        minimlp.coverage(P, X, 0.1, backend="cpu")
+
+
+@pytest.mark.parametrize("call", TAKE_BACKEND.values(), ids=TAKE_BACKEND)
+def test_the_cpu_backend_computes_what_the_reference_does(call):
+    ours, theirs = as_numbers(call("cpu")), as_numbers(call("numpy"))
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("call", [
+    lambda: minimlp.forward(TILTED, X, backend="cpu"),
+    lambda: minimlp.coverage(P + 1e-30j, X, 0.1, backend="cpu"),
+    lambda: minimlp.separation(P + 0j, 0.1, backend="cpu"),
+    lambda: minimlp.overlap(HIDDEN + 0j, backend="cpu"),
+    lambda: objective(TILTED, backend="cpu")],
+    ids=["forward", "coverage", "separation", "overlap", "objective"])
+def test_the_cpu_backend_refuses_complex_numbers(call):
+    with pytest.raises(InputError, match="backend = 'cpu' takes real numbers, not complex128"):
+        call()
+
+
+@pytest.mark.parametrize("change", [
+    lambda a: np.asfortranarray(a), lambda a: np.repeat(a, 2, axis=0)[::2],
+    lambda a: a.astype(a.dtype.newbyteorder()), lambda a: np.frombuffer(a.tobytes()).reshape(a.shape),
+    lambda a: a[::-1][::-1]],
+    ids=["by columns", "every second", "other byte order", "read only", "twice turned"])
+def test_the_layout_of_an_array_in_memory_changes_no_bit(change):
+    p, x = np.random.default_rng(0).normal(size=(2, 5, 3))
+    one = minimlp.softmin(p, x, 0.1, p[:, 0], backend="cpu")
+    two = minimlp.softmin(change(p), change(x), 0.1, change(p[:, 0]), backend="cpu")
+    for a, b in zip(one, two):
+        assert a.tobytes() == b.tobytes()
+
+
+def test_mixed_types_are_computed_in_the_wider_one():
+    narrow, wide = P.astype(np.float32), X / 3
+    ours = minimlp.coverage(narrow, wide, 0.1, backend="cpu")
+    assert ours[1].dtype == np.float64
+    assert ours[0] == pytest.approx(minimlp.coverage(narrow, wide, 0.1)[0], rel=1e-12)
 
 
 def test_forward_needs_no_finite_prototype():
@@ -286,7 +351,7 @@ def as_numbers(result):
         result = list(result.values())
     if isinstance(result, (tuple, list)):
         return np.concatenate([as_numbers(part) for part in result])
-    return np.ravel(result).astype(float)
+    return np.ravel([] if result is None else result).astype(float)
 
 
 @pytest.mark.parametrize("call", TAKE_X.values(), ids=TAKE_X)
@@ -349,9 +414,6 @@ def test_inputs_are_never_modified(call):
 def test_results_share_no_memory_with_the_inputs():
     training = train(steps=0)
     assert not any(np.shares_memory(new, old) for new, old in zip(training.params, PARAMS))
-
-
-TILTED = Params(*(array + 1e-30j for array in PARAMS))
 
 
 @pytest.mark.parametrize("call", [

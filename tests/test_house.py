@@ -14,7 +14,8 @@ import minimlp
 PACKAGE = Path(minimlp.__file__).parent
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [{"gaussian", "structural"}, {"loss", "checks", "data"}, {"train", "gradcheck"},
-          {"dispatch"}, {"metrics", "forces"}, {"study"}, {"plots"}, {"cli"}]
+          {"kernels"}, {"dispatch"}, {"metrics", "forces"}, {"study"}, {"plots"}, {"bench"}, {"cli"}]
+FOLDERS = ("kernels", "study", "bench")
 REFERENCE = ("gaussian", "structural", "loss", "train")
 
 
@@ -37,15 +38,16 @@ def imported_modules(path):
     """The top-level names inside minimlp that a file imports."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
-            inside_study = path.parent.name == "study" and node.level == 1
+            folder = path.parent.name
+            inside = folder in FOLDERS and node.level == 1
             names = [node.module] if node.module else [alias.name for alias in node.names]
-            yield from ("study" if inside_study else name.split(".")[0] for name in names)
+            yield from (folder if inside else name.split(".")[0] for name in names)
 
 
 def test_imports_point_downward():
     rank = {name: level for level, names in enumerate(LAYERS) for name in names}
     for path in PACKAGE.glob("**/*.py"):
-        own = "study" if path.parent.name == "study" else path.stem
+        own = path.parent.name if path.parent.name in FOLDERS else path.stem
         if own in ("__init__", "__main__"):
             continue
         for name in imported_modules(path):
@@ -86,3 +88,16 @@ def test_every_tag_stands_in_notation_reference_and_naive_twin():
     for tag in (f"(E{k})" for k in range(1, 8)):
         for name, text in texts.items():
             assert tag in text, f"{tag} is missing in {name}"
+
+
+def test_numba_is_imported_by_kernels_and_bench_alone():
+    for path in PACKAGE.glob("**/*.py"):
+        if path.parent.name not in ("kernels", "bench"):
+            assert not re.search(r"^\s*(import|from) (numba|llvmlite)", path.read_text(),
+                                 flags=re.MULTILINE), path
+
+
+def test_every_tag_of_a_loss_stands_in_its_kernels():
+    text = "".join(path.read_text() for path in (PACKAGE / "kernels").glob("*.py"))
+    for tag in (f"(E{k})" for k in (1, 2, 3, 4, 5, 6, 8)):
+        assert tag in text, f"{tag} is missing in the kernels"

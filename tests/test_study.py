@@ -185,14 +185,15 @@ def test_twenty_kills_at_random_moments_lose_nothing_and_change_nothing(uninterr
 
 
 @pytest.mark.skipif(os.name == "nt", reason="process groups are POSIX's")
-def test_ctrl_c_is_one_line_and_resumable(tmp_path):
+@pytest.mark.parametrize("backend, steps", [("numpy", 2000), ("cpu", 20_000)])
+def test_ctrl_c_is_one_line_and_resumable(tmp_path, backend, steps):
     out = tmp_path / "study"
     # set anew, for a parent may have told its children to ignore it
     code = ("import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
             "from minimlp.cli import main; sys.exit(main(sys.argv[1:]))")
     process = subprocess.Popen(
         [sys.executable, "-c", code, "study", "--sizes", "5", "--seeds", "50", "--jobs", "2",
-         "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+         "--steps", str(steps), "--backend", backend, "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True)
     log = out / "runs.jsonl"
     wait_for(lambda: log.exists() and log.read_bytes().count(b"\n") > 3)
@@ -200,7 +201,7 @@ def test_ctrl_c_is_one_line_and_resumable(tmp_path):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.strip().count("\n") == 0 and "--resume" in errors
-    config = StudyConfig(sizes=(5,), seeds=50)
+    config = StudyConfig(sizes=(5,), seeds=50, steps=steps, backend=backend)
     with RunLog(config.identity(), out, resume=True) as found:
         assert 3 <= len(found.records) < len(config.runs())
 
@@ -240,8 +241,8 @@ def test_a_finished_study_is_redrawn_without_training(uninterrupted, monkeypatch
 
 
 def test_two_processes_cannot_write_to_one_folder(uninterrupted):
-    config = StudyConfig(sizes=(3, 4), seeds=2, steps=100)
-    with RunLog(config.identity(), uninterrupted, resume=True):
+    identity = json.loads((uninterrupted / "runs.jsonl").read_text().splitlines()[0])["identity"]
+    with RunLog(identity, uninterrupted, resume=True):
         other = command("study", *OPTIONS, "--resume", "--out", uninterrupted)
     assert other.returncode == 2 and "another process" in other.stderr
     assert other.stderr.count("\n") == 1

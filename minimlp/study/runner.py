@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 
 from ..checks import count
 from .store import RunLog
@@ -22,7 +22,8 @@ def run_study(config, executor=None, jobs=1, log=None, progress=False):
         Carries the runs; a process pool, Dask's `client.get_executor()` or
         `mpi4py.futures.MPIPoolExecutor()` will do.
     jobs : int
-        Without an executor: the number of worker processes; 1 is this process.
+        Without an executor: the number of workers, processes with the reference and threads
+        with compiled kernels; 1 is this process.
     log : RunLog, optional
         Where finished runs are kept; in memory when left out.
     progress : bool
@@ -43,13 +44,17 @@ def run_study(config, executor=None, jobs=1, log=None, progress=False):
     log = log or RunLog(config.identity())
     runs = config.runs()
     todo = sorted((run for run in runs if run not in log), key=lambda run: -run["size"])
-    line = Progress(len(todo), progress)
+    threads = config.backend != "numpy"
+    line = Progress(len(todo), progress, "compiling the kernels, once for this version" if threads else "")
     if executor is not None:
         submit_all(executor, config, todo, log, line)
     elif jobs == 1 or len(todo) < 2:
         for run in todo:
             log.append(run, timed(config, run))
             line.advance()
+    elif threads:
+        with ThreadPoolExecutor(min(jobs, len(todo))) as pool:
+            submit_all(pool, config, todo, log, line)
     else:
         with ProcessPoolExecutor(min(jobs, len(todo)), initializer=prepare_worker) as pool:
             submit_all(pool, config, todo, log, line)
@@ -85,17 +90,21 @@ def prepare_worker():
 class Progress:
     """One line on a terminal: how many runs are done, how fast, how long the rest takes."""
 
-    def __init__(self, total, wanted=True):
+    def __init__(self, total, wanted=True, first=""):
         self.total, self.done, self.start = total, 0, time.perf_counter()
         self.shown = wanted and total > 0 and sys.stderr is not None and sys.stderr.isatty()
+        self.show(first)
+
+    def show(self, text):
+        if self.shown and text:
+            sys.stderr.write(f"\r{text} \033[K")
+            sys.stderr.flush()
 
     def advance(self):
         self.done += 1
-        if self.shown:
-            rate = self.done / (time.perf_counter() - self.start)
-            left = (self.total - self.done) / rate
-            sys.stderr.write(f"\r{self.done}/{self.total} runs  {rate:.1f}/s  {left:.0f} s left \033[K")
-            sys.stderr.flush()
+        rate = self.done / (time.perf_counter() - self.start)
+        left = (self.total - self.done) / rate
+        self.show(f"{self.done}/{self.total} runs  {rate:.1f}/s  {left:.0f} s left")
 
     def close(self):
         if self.shown:

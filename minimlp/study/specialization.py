@@ -77,20 +77,20 @@ class TrainingConfig:
         """What makes this study this study: its command, settings, backend and versions."""
         settings = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "backend"}
         return {"command": self.command, "settings": settings, "backend": self.backend,
-                "versions": versions()}
+                "versions": versions(self.backend)}
 
     def acceptance(self):
         """A function (run, record): whether this study could have written that record."""
         runs = {key(run) for run in self.runs()}
         return lambda run, record: key(run) in runs and is_record(record, run["size"])
 
-    def train(self, size, seed, mask, temperatures, callback=None):
+    def train(self, size, seed, mask, temperatures, every=0):
         """One training, as the study starts and runs it: (training, x)."""
         x, y = self.samples(size, seed)
         start = init_params(x, size, [seed, size, 1])
         coefficients = {} if mask == "none" else dict.fromkeys(mask.split("+"), self.coefficient)
         return train(start, x, y, coefficients, temperatures, self.steps, self.rate,
-                     callback=callback, backend=self.backend), x
+                     every=every, backend=self.backend), x
 
 
 @dataclass(frozen=True)
@@ -163,16 +163,10 @@ class StudyConfig(TrainingConfig):
 
     def frames(self, size, seed, mask):
         """Every tenth step of one training: parameters (T, P), distances to the hull (T, M)."""
-        x, _ = self.samples(size, seed)
-        frames, distances = [], []
-
-        def keep(step, params, value, terms):
-            if step % FRAME_STEPS == 0:
-                frames.append(params.to_vector())
-                distances.append(hull_distance(prototypes(params), x))
-
-        self.train(size, seed, mask, self.temperatures, keep)
-        return np.reshape(frames, (-1, 3 * size + 1)), np.reshape(distances, (-1, size))
+        training, x = self.train(size, seed, mask, self.temperatures, FRAME_STEPS)
+        frames = training.trajectory.reshape(-1, 3 * size + 1)
+        p = -frames[:, size:2 * size] / frames[:, :size]
+        return frames, hull_distance(p.ravel(), x).reshape(-1, size)
 
 
 def moves(distances):

@@ -21,10 +21,15 @@ LOG = "runs.jsonl"
 LOCK = "lock"
 
 
-def versions():
+def versions(backend="numpy"):
+    """Of all that a study's numbers depend on; of numba where it computes."""
     import scipy
-    return {"minimlp": __version__, "numpy": np.__version__, "scipy": scipy.__version__,
-            "python": platform.python_version()}
+    found = {"minimlp": __version__, "numpy": np.__version__, "scipy": scipy.__version__,
+             "python": platform.python_version()}
+    if backend != "numpy":
+        import numba
+        found["numba"] = numba.__version__
+    return found
 
 
 class RunLog:
