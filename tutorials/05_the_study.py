@@ -14,7 +14,7 @@
 # ## 480 runs
 #
 # Six sizes $N = M$ from 3 to 100, the eight combinations of coverage, separation and overlap, ten
-# seeds: $6 \cdot 8 \cdot 10 = 480$ networks, trained by `minimlp study` in a minute. This page
+# seeds: $6 \cdot 8 \cdot 10 = 480$ networks, trained by `minimlp study` in a few seconds. This page
 # reads the published table.
 
 # %%
