@@ -19,16 +19,16 @@ FASTMATH = {"nnan", "nsz", "contract", "arcp"}
 # For each type: the lowest exponent of a normal number with some room, 1.5 * 2^mantissa bits,
 # the mantissa bits, and (2^r - 1)/r as a polynomial on [-1/2, 1/2], highest power first, ending
 # in the 1: the fit of least relative error of 2^r, 3.4e-18 and 9.2e-8 before rounding.
-CONSTANTS = {
-    "float64": (-1020.0, 1.5 * 2.0**52, 52, (
+CONSTANTS = {kind.__name__: (kind(lowest), kind(magic), bits, tuple(map(kind, polynomial)))
+             for kind, lowest, magic, bits, polynomial in (
+    (np.float64, -1020, 1.5 * 2.0**52, 52, (
         4.4347657938445227e-10, 7.073781896319874e-09, 1.0178199630224584e-07,
         1.321543529004663e-06, 1.5252733492939063e-05, 0.00015403530457097167,
         0.001333355814677484, 0.009618129107594131, 0.055504108664820084,
-        0.2402265069591013, 0.6931471805599453, 1.0)),
-    "float32": (np.float32(-124), np.float32(1.5 * 2**23), 23, tuple(map(np.float32, (
+        0.2402265069591013, 0.6931471805599453, 1)),
+    (np.float32, -124, 1.5 * 2.0**23, 23, (
         0.0013264768521008571, 0.009671496145619088, 0.05550733821050174,
-        0.24022242427120238, 0.6931469771916531, 1.0)))),
-}
+        0.24022242427120238, 0.6931469771916531, 1)))}
 
 
 @intrinsic
@@ -84,7 +84,7 @@ def power_of_two(y, lowest, magic, bits, polynomial):
     for k in range(1, len(polynomial)):
         value = value * r + polynomial[k]
     value = add_to_exponent(value, rounded, bits)
-    return value if y > lowest else y - y
+    return value if y > lowest else inside - inside
 
 
 def exp2(y):

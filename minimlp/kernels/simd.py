@@ -304,12 +304,12 @@ def in_fours(x):
 def in_tiles(prototypes, offsets=None):
     """Prototypes tile by tile, (tiles, 1 + d, PITCH), d odd as in `in_fours`: -g, then p by dimension.
 
-    Places without a prototype hold one that is farther than any (`LARGEST` in checks.py).
+    Places without a prototype cost more than any.
     """
     units, dimensions = prototypes.shape
     shape = -(-units // TILE), dimensions // 2 * 2 + 2, PITCH
     p = aligned_zeros(int(np.prod(shape)), prototypes.dtype).reshape(shape)
-    p[:, 1] = np.sqrt(np.finfo(p.dtype).max) / 3
+    p[:, 0] = np.inf
     for t, tile in enumerate(p):
         part = slice(t * TILE, (t + 1) * TILE)
         width = len(prototypes[part])

@@ -18,7 +18,7 @@ from . import compiled, cpu
 from .intrinsics import FASTMATH, add
 from .scalar import moment, response_gradient
 from .simd import (FOUR, LOG2_E, ONE, PITCH, ROW_1, ROW_2, ROW_3, THREE, TILE, TUNED, TWO, ZERO, U,
-                   aligned_zeros, exps_of_four, gradient_of_four, in_fours, softmax_of_four,
+                   aligned_zeros, exps_of_four, gradient_of_four, in_fours, in_tiles, softmax_of_four,
                    tile_costs, tile_exps, tile_gradient, tile_least, tile_width)
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
@@ -301,11 +301,12 @@ class Trainer:
         d, tiles = dimensions // 2 * 2 + 1, tiles_of(units)
         self.state = aligned_zeros(4 * (tiles * (d + 2) * PITCH + 16), kind).reshape(4, -1)
         rows = self.state[0, :-16].reshape(tiles, d + 2, PITCH)
-        rows[:, 0], rows[:, 2] = 1, np.sqrt(np.finfo(kind).max) / 3     # far away, as in in_tiles
+        rows[:, 0], rows[:, 2] = 1, np.sqrt(np.finfo(kind).max) / 3     # no unit: far away
         self.places, self.like = places(units, dimensions, d), params
         self.state[0, self.places] = params.to_vector()
         g, g_p, p, e = (aligned_zeros(size, kind) for size in (
             self.state.shape[1], tiles * d * PITCH, tiles * (d + 1) * PITCH, tiles * 4 * PITCH))
+        p[:] = in_tiles(np.zeros_like(params.b)).ravel()                # for its first rows
         fours = in_fours(x)
         here = (np.arange(4 * len(fours)) < len(x)).astype(kind).reshape(-1, 4)
         self.arrays = g, g_p, p, e, fours, in_fours(y[:, None]), here
