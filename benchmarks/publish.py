@@ -1,6 +1,6 @@
 """Takes finished studies into benchmarks/results and writes the tables made from them.
 
-    minimlp study && minimlp sweep && python benchmarks/publish.py
+    minimlp study && minimlp sweep && python benchmarks/publish.py      (all of it: README.md)
 
 The runs' log stays behind in results/; everything else of a study is copied.
 """
@@ -10,12 +10,15 @@ import shutil
 import sys
 from pathlib import Path
 
+from minimlp.bench.figures import SHOWN, reason, rounded
+from minimlp.bench.tables import read_table
 from minimlp.study.report import short
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-STUDIES = ("study", "sweep", "sweep-confirmation")
+STUDIES = ("study", "study-100", "sweep", "sweep-100", "sweep-confirmation")
 LEFT_BEHIND = {"runs.jsonl", "lock", "demonstration.npz"}
+SAME_AS_BEFORE = {"forces.png", "counterexample.png", "trajectories.png", "drift.gif"}  # of study-100
 
 
 def publish(source):
@@ -25,8 +28,11 @@ def publish(source):
             shutil.rmtree(RESULTS / name, ignore_errors=True)
             (RESULTS / name).mkdir(parents=True)
             for path in sorted((source / name).iterdir()):
-                if path.name not in LEFT_BEHIND:
+                if path.name not in LEFT_BEHIND | (SAME_AS_BEFORE if name == "study-100" else set()):
                     shutil.copy(path, RESULTS / name)
+    if (source / "bench" / "bench.csv").exists():
+        shutil.rmtree(RESULTS / "bench", ignore_errors=True)
+        shutil.copytree(source / "bench", RESULTS / "bench")
     for path, text in pages().items():
         path.write_text(text)
 
@@ -38,6 +44,7 @@ def pages():
     readme = ROOT / "README.md"
     text = replaced(readme.read_text(), "claims", claims_table(summaries))
     text = replaced(text, "onset", onset_table(summaries))
+    text = replaced(text, "bench", bench_text(RESULTS / "bench"))
     return {readme: text, RESULTS / "README.md": details(summaries)}
 
 
@@ -49,23 +56,31 @@ def replaced(text, name, table):
 
 
 def claims_table(summaries):
-    """Each claim with its verdict and the evidence in short."""
-    lines = ["| | claim | verdict | number of sizes, and the mean difference [95 % interval] at the "
-             "largest |", "|---|---|---|---|"]
+    """Each claim with its verdict by ten seeds, by a hundred, and the evidence in short."""
+    lines = ["| | claim | ten seeds | a hundred | number of sizes, and the mean difference "
+             "[95 % interval] at the largest, ten seeds; then a hundred |", "|---|---|---|---|---|"]
+    again = {claim["name"]: claim for name in ("study-100", "sweep-100")
+             for claim in summaries[name]["claims"]}
     for summary in (summaries["study"], summaries["sweep"]):
         for claim in summary["claims"]:
-            evidence = "<br>".join(evidence_text(contrast) for contrast in claim["contrasts"])
+            more = again[claim["name"]]
+            evidence = "<br>".join(map(evidence_text, claim["contrasts"], more["contrasts"]))
             lines.append(f"| {claim['name']} | {claim['statement']} | **{claim['verdict']}** | "
-                         f"{evidence} |")
+                         f"**{more['verdict']}** | {evidence} |")
     return "\n".join(lines)
 
 
-def evidence_text(contrast):
+def evidence_text(contrast, again):
+    return (f"{contrast['label'].replace('_', ' ')}: {counts(contrast)}; then {counts(again)} "
+            f"at N = {contrast['comparisons'][-1]['size']}")
+
+
+def counts(contrast):
+    """How many sizes say what, and the mean difference at the largest."""
     cells = [word(c) for c in contrast["comparisons"]]
-    counts = ", ".join(f"{cells.count(cell)} {cell}" for cell in dict.fromkeys(cells))
+    numbers = ", ".join(f"{cells.count(cell)} {cell}" for cell in dict.fromkeys(cells))
     last = contrast["comparisons"][-1]
-    return (f"{contrast['label'].replace('_', ' ')}: {counts}; {signed(last['mean'])} "
-            f"[{signed(last['low'])}, {signed(last['high'])}] at N = {last['size']}")
+    return f"{numbers}, {signed(last['mean'])} [{signed(last['low'])}, {signed(last['high'])}]"
 
 
 def word(comparison):
@@ -82,7 +97,7 @@ def onset_table(summaries):
     """The exponent of tau* by what counts as begun, on the first seeds and on fresh ones."""
     lines = ["| expulsion has begun when this many more are out | seeds 0 to 9, N = 10, 30, 100 | "
              "seeds 10 to 29 | over N = | tau\\* ~ N^-2 |", "|---|---|---|---|---|"]
-    for first, fresh in zip(*(summaries[name]["onset"] for name in STUDIES[1:])):
+    for first, fresh in zip(*(summaries[name]["onset"] for name in ("sweep", "sweep-confirmation"))):
         level = first["level"]
         name = level if isinstance(level, str) else f"{level:.0%} of the prototypes"
         exponents = (f"N^{onset['exponent']:.2f} [{short(onset['low'])}, {short(onset['high'])}]"
@@ -92,6 +107,45 @@ def onset_table(summaries):
         lines.append(f"| {name} | {' | '.join(exponents)} | {sizes} | "
                      f"**{', then '.join(verdicts)}** |")
     return "\n".join(lines)
+
+
+def bench_text(directory):
+    """The kernels at one size, the trainings of the study, the machine; from the bench's tables."""
+    if not (directory / "bench.csv").exists():
+        return "Not measured yet: `minimlp bench`."
+    notes, kernels = read_table(directory / "bench.csv")
+    trainings = read_table(directory / "study.csv")[1]
+    return "\n".join([*kernel_lines([row for row in kernels if row["N"] == SHOWN]), "",
+                      f"The study's 480 trainings: {training_text(trainings)}.", "",
+                      "Measured: " + "; ".join(notes[1:4]) + ".", "",
+                      "![Coverage and its gradient by competitor](benchmarks/results/bench/kernels.png)"])
+
+
+def kernel_lines(rows):
+    """A line for each d and type: ours in nanoseconds, the others as multiples of it."""
+    names = list(dict.fromkeys(row["competitor"] for row in rows if row["competitor"] != "simd"))
+    lines = ["| d, type | simd, ns a pair | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
+    for d, dtype in dict.fromkeys((row["d"], row["dtype"]) for row in rows):
+        here = {row["competitor"]: row for row in rows if (row["d"], row["dtype"]) == (d, dtype)}
+        cells = [times_text(here[name]) if name in here else "-" for name in names]
+        lines.append(f"| {d}, {dtype} | {short(here['simd']['ns_per_pair'])} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def times_text(row):
+    """How many times as long as ours, or why there is no time."""
+    return f"{rounded(row['ratio_to_simd'])}x" if row["ratio_to_simd"] else reason(row)
+
+
+def training_text(rows):
+    """Seconds of the whole study, and of which share they were told."""
+    def part(row):
+        share = row["share_of_the_study"]
+        told = "" if share == "all" else f", told from {share} of it"
+        compared = "" if row["competitor"] == "simd" else f" ({times_text(row)}{told})"
+        return (f"{row['competitor']} {short(row['seconds_whole_study'])} s{compared}"
+                if row["seconds"] else f"{row['competitor']}: {reason(row)}")
+    return "; ".join(map(part, rows))
 
 
 def details(summaries):

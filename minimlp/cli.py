@@ -1,4 +1,4 @@
-"""The command line: `minimlp study | sweep | gradcheck | info`."""
+"""The command line: `minimlp study | sweep | gradcheck | bench | info`."""
 
 import argparse
 import json
@@ -96,12 +96,21 @@ def build_parser():
                                     description="Every gradient against differences.")
     gradcheck.add_argument("--quick", action="store_true", help="without the figure")
     gradcheck.set_defaults(run=run_gradcheck_command)
+    bench = commands.add_parser("bench", help="time kernels and trainings beside other libraries",
+                                description="Kernels, trainings and scaling, timed beside NumPy, "
+                                "torch, JAX and KeOps where they are installed "
+                                "(pip install minimlp[bench]).")
+    bench.add_argument("--quick", action="store_true", help="fewer sizes and rounds, float64, d = 1 "
+                       "and 8, no torch compile, keops, nor trainings but ours")
+    bench.set_defaults(run=run_bench_command)
     for name, command in commands.choices.items():
+        command.add_argument("--out", type=Path, default=Path("results", name),
+                             help="folder of the results (%(default)s)")
+        if name == "bench":         # which has all backends run against each other
+            continue
         auto = ["auto"] if name != "gradcheck" else []
         command.add_argument("--backend", default=(auto or ["numpy"])[0],
                              choices=[*auto, "numpy", *BACKENDS], help="what computes (%(default)s)")
-        command.add_argument("--out", type=Path, default=Path("results", name),
-                             help="folder of the results (%(default)s)")
 
     info = commands.add_parser("info", help="versions, hardware and backends")
     info.set_defaults(run=run_info_command)
@@ -162,10 +171,7 @@ def run_gradcheck_command(args):
     from .study import gradients, report
     from .study.store import csv_text, replace
 
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise checks.InputError(f"out = {args.out}: can't be written: {error.strerror}") from None
+    make_folder(args.out)
     rows = gradients.gradient_table(args.backend)
     files = [args.out / "gradients.csv"]
     replace(files[0], csv_text(gradients.COLUMNS, rows).encode())
@@ -180,6 +186,26 @@ def run_gradcheck_command(args):
           f"{len(wrong)} wrong")
     print("\nwrote", *files, sep="\n  ")
     return FAILED if wrong else 0
+
+
+def run_bench_command(args):
+    from .bench import measure, tables
+
+    make_folder(args.out)
+    rows, missing, files = measure.run_bench(args.out, measure.QUICK if args.quick else measure.FULL,
+                                             progress=True)
+    for name, table in rows.items():
+        print(f"{name}: {tables.NOTES[name]}\n\n{tables.printed(name, table)}\n")
+    for name, library in missing.items():
+        print(f"left out: {name}, for {library} is not installed")
+    print("\nwrote", *files, sep="\n  ")
+
+
+def make_folder(path):
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise checks.InputError(f"out = {path}: can't be written: {error.strerror}") from None
 
 
 def run_info_command(args):

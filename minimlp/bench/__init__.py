@@ -1,0 +1,10 @@
+"""What `minimlp bench` runs: kernels, the study's trainings and scaling, beside their peers.
+
+Each competitor has a process to itself, for the thread pools of several libraries in one
+process slow each other down.  The parent (processes.py) draws nothing and computes
+nothing while it asks one process at a time (worker.py) for one timing.
+
+competitors.py holds the coverage kernel once for each library, trainings.py the study
+once for each, problems.py their input and the true result, ceilings.py what the machine
+can do; measure.py makes the rows, tables.py the files, figures.py the figures.
+"""
