@@ -94,7 +94,8 @@ def test_the_result_holds_value_and_terms_of_its_params_and_training_lowers_the_
 def test_an_extra_loss_is_trained_on(backend):
     params, x, y, _, temperatures = problem()
     pull = lambda p: ((p * p).mean(), 2 * p / p.size)
-    result = train(params, x, y, {"pull": 50.0}, temperatures, steps=100, extra={"pull": pull}, backend=backend)
+    result = train(params, x, y, {"pull": 50.0}, temperatures, steps=100, extra={"pull": pull},
+                   backend=backend)
     without = train(params, x, y, {}, temperatures, steps=100, backend=backend)
     assert result.terms["pull"] < 0.5 * pull(-without.params.b / without.params.w[:, None])[0]
 
@@ -147,16 +148,19 @@ def test_a_run_that_overflows_is_reported_with_its_last_finite_params(rate, back
 def test_a_start_that_overflows_is_reported_at_step_zero(backend):
     params, x, y, *rest = problem()
     calls = []
-    result = train(params, x, 1e200 * y, *rest, steps=5, callback=lambda *call: calls.append(call), backend=backend)
+    result = train(params, x, 1e200 * y, *rest, steps=5, callback=lambda *call: calls.append(call),
+                   backend=backend)
     assert result.diverged and result.steps == 0 and not calls
     assert (result.params.to_vector() == params.to_vector()).all()
 
 
 @every_backend
-def test_an_infinite_gradient_of_a_finite_value_is_a_divergence(backend):
+@pytest.mark.parametrize("slope", [np.inf, np.nan, 1e200], ids=str)
+def test_a_gradient_whose_square_is_not_finite_is_a_divergence(slope, backend):
     params, x, y, _, temperatures = problem()
-    cliff = lambda p: (0.0, np.full(p.shape, np.inf))
-    result = train(params, x, y, {"cliff": 1.0}, temperatures, steps=5, extra={"cliff": cliff}, backend=backend)
+    cliff = lambda p: (0.0, np.full(p.shape, slope))
+    result = train(params, x, y, {"cliff": 1.0}, temperatures, steps=5, extra={"cliff": cliff},
+                   backend=backend)
     assert np.isfinite(result.value) and result.diverged and result.steps == 0
 
 
@@ -213,13 +217,17 @@ def test_the_rows_of_a_trajectory_are_not_one_array(backend):
 
 
 @every_backend
-@pytest.mark.parametrize("y", [1.0, 1e200], ids=["later", "at the start"])
-def test_the_trajectory_of_a_diverged_run_ends_with_its_last_finite_params(y, backend):
-    """A run that never was finite keeps its start, as `params` does."""
-    params, x, targets, *rest = problem()
-    result = train(params, x, y * targets, *rest, steps=20, rate=1e155, every=1, backend=backend)
+def test_the_trajectory_of_a_diverged_run_ends_with_its_last_finite_params(backend):
+    result = train(*problem(), steps=20, rate=1e155, every=1, backend=backend)
     assert result.diverged and len(result.trajectory) == result.steps + 1
     assert (result.trajectory[-1] == result.params.to_vector()).all()
+
+
+@every_backend
+def test_the_trajectory_of_a_run_that_never_was_finite_has_no_rows(backend):
+    params, x, y, *rest = problem()
+    result = train(params, x, 1e200 * y, *rest, steps=5, every=2, backend=backend)
+    assert result.diverged and result.trajectory.shape == (0, params.to_vector().size)
 
 
 @pytest.mark.parametrize("every, fragment", [(-1, "every = -1"), (2.5, "every = 2.5"),

@@ -1,0 +1,208 @@
+"""Breaks one line of the reference or of a kernel at a time and demands that a test notices.
+
+    python tests/mutations.py [words of a file's name or a line, to run only these]
+
+Each mutation is made in a copy of the package.  Kernels are tested as plain Python, where
+their logic is the same and nothing is compiled, but for those marked COMPILED.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+AT_A_TIME, SECONDS = 2, 240
+
+MUTATIONS = [
+    # file, what stands there once, what takes its place
+    ("gaussian.py", "np.exp(-0.5 * np.einsum", "np.exp(-np.einsum"),
+    ("gaussian.py", "params.v) + params.c", "params.v)"),
+    ("gaussian.py", "d_z = -(d_response", "d_z = (d_response"),
+    ("gaussian.py", "d_output[:, None] * params.v + d_hidden", "d_output[:, None] * params.v"),
+    ("gaussian.py", 'np.einsum("ijk,ik->j", d_z, x)', 'np.einsum("ijk,ik->j", d_z, x * x)'),
+    ("gaussian.py", "return -params.b / params.w", "return params.b / params.w"),
+    ("gaussian.py", "b=-d_prototypes / params.w", "b=d_prototypes / params.w"),
+    ("gaussian.py", 'w=-np.einsum("jk,jk->j", d_prototypes, p) / params.w,',
+     'w=-np.einsum("jk,jk->j", d_prototypes, p),'),
+    ("structural.py", "squares - offsets", "squares + offsets"),
+    ("structural.py", "temperature * np.log(total)", "np.log(total)"),
+    ("structural.py", "(-2 / len(x))", "(-1 / len(x))"),
+    ("structural.py", "weights / total[:, None]", "weights"),
+    ("structural.py", "costs.real.argmin(axis=1)", "squares.real.argmin(axis=1)"),
+    ("structural.py", "np.fill_diagonal(kernel, 0)", "pass"),
+    ("structural.py", "(-4 / (pairs * temperature))", "(-4 / pairs)"),
+    ("structural.py", "(-4 / (pairs", "(-2 / (pairs"),
+    ("structural.py", "after[:, :-1] =", "after[:, 1:] ="),
+    ("structural.py", "scale * (before + after)", "scale * (before + after + hidden)"),
+    ("loss.py", "(2 / len(y)) * residual", "residual"),
+    ("loss.py", "if weight != 0}", "}"),
+    ("loss.py", "d_hidden = active[\"overlap\"] * d_hidden", "pass"),
+    ("loss.py", "d_prototypes = d_prototypes + active[name] * d_loss",
+     "d_prototypes = active[name] * d_loss"),
+    ("loss.py", "sum(active[name] * terms[name]", "sum(terms[name]"),
+    ("train.py", "np.sqrt(u / (1 - beta_2 ** t)) + epsilon",
+     "np.sqrt(u / (1 - beta_2 ** t) + epsilon)"),
+    ("train.py", "mean = m / (1 - beta_1 ** t)", "mean = m"),
+    ("train.py", "decay=(0.9, 0.999)", "decay=(0.9, 0.99)"),
+    ("train.py", "theta - rate * mean", "theta + rate * mean"),
+    ("train.py", "np.isfinite(gradient * gradient)", "np.isfinite(gradient)"),
+    ("train.py", "step % every == 0", "step % every == 1 % every"),
+    ("train.py", "if stop or step == steps", "if step == steps"),
+
+    ("kernels/scalar.py", "-HALF * square", "-square"),
+    ("kernels/scalar.py", "-(d_output * v + d_hidden)", "-(d_output * v - d_hidden)"),
+    ("kernels/scalar.py", "(least - cost) / temperature", "(least - cost) * temperature"),
+    ("kernels/scalar.py", "-square / temperature", "-square"),
+    ("kernels/scalar.py", "(ONE - beta) * value", "value"),
+    ("kernels/cpu.py", "hidden[i, j] = response(w, b, j, x, i)",
+     "hidden[i, j] = response(w, b, j, x, 0)"),
+    ("kernels/cpu.py", "f += v[j] * hidden[i, j]", "f += v[0] * hidden[i, j]"),
+    ("kernels/cpu.py", "d_v[j] += d_output[i] * hidden[i, j]", "d_v[j] += hidden[i, j]"),
+    ("kernels/cpu.py", "if cost < least[i]:", "if cost <= least[i]:"),
+    ("kernels/cpu.py", "temperature)) / total[i]", "temperature))"),
+    ("kernels/cpu.py", "gradient[j, k] += a * (p[j, k] - x[i, k])",
+     "gradient[j, k] += a * (x[i, k] - p[j, k])"),
+    ("kernels/cpu.py", "if k != j:", "if k > j:"),
+    ("kernels/cpu.py", "products[i] += hidden[i, j] * before",
+     "products[i] += hidden[i, j] * hidden[i, j]"),
+    ("kernels/cpu.py", "for j in range(units - 1, -1, -1):", "for j in range(units - 1, 0, -1):"),
+    ("kernels/cpu.py", "products[i] += sums[i] * h", "products[i] += sums[i]"),
+    ("kernels/cpu.py", "scale * (sums[i] - h), h)", "scale * sums[i], h)"),
+    ("kernels/simd.py", "LOG2_E = 1.4426950408889634", "LOG2_E = 1.4426950408"),
+    ("kernels/simd.py", "for k in range(ONE, d, TWO):        # two", "for k in range(TWO, d, TWO):    # two"),
+    ("kernels/simd.py", "first = min(first, j if e[row", "first = max(0, j if e[row"),
+    ("kernels/simd.py", "e2 = exp2((e[at + ROW_2 + j] - m2) * scale)",
+     "e2 = exp2((e[at + ROW_2 + j] - m1) * scale)"),
+    ("kernels/simd.py", "if t == 0 or m[s] < least[s, t - 1]:", "if t == 0:"),
+    ("kernels/simd.py", "nearest[s] = t * TILE + int(", "nearest[s] = int("),
+    ("kernels/simd.py", "weights[s, t] /= total[s]", "pass"),
+    ("kernels/simd.py", "weights[s, t] = exp2((least[s, t] - lowest) * scale)",
+     "weights[s, t] = 1"),
+    ("kernels/simd.py", "                    weights[s, t] = 0", "                    pass"),
+    ("kernels/simd.py", "(units - t * TILE + lanes - 1) // lanes * lanes",
+     "(units - t * TILE) // lanes * lanes"),
+    ("kernels/simd.py", "-offsets[part]", "offsets[part]"),
+    ("kernels/simd.py", "p[:, 0] = np.inf", "p[:, 0] = 0"),
+    ("kernels/simd.py", "nearest[i] = tile[s] + line_first", "nearest[i] = line_first"),
+    ("kernels/simd.py", "w2 = UNIT / s2 if 4 * four + 2 < samples else zero", "w2 = UNIT / s2"),
+    ("kernels/simd.py", "return values, (2 / samples) * gradient", "return values, gradient"),
+    ("kernels/intrinsics.py", "r = inside - (rounded - magic)", "r = inside - rounded"),
+    ("kernels/intrinsics.py", "0.2402265069591013, 0.6931471805599453", "0.2402265069, 0.6931471805599453"),
+    ("kernels/intrinsics.py", "inside = max(y, lowest)", "inside = y"),
+    ("kernels/training.py", "f2, f3 = add(f2, v * h[at + ROW_2 + j])", "f2, f3 = add(f2, h[at + ROW_2 + j])"),
+    ("kernels/training.py", "response_gradient(r3, v, k3 * (s3 - h3), h3)",
+     "response_gradient(r3, v, k3 * s3, h3)"),
+    ("kernels/training.py", "g[b + j] += (d0 + d1) + (d2 + d3)", "g[b + j] += (d0 + d1) + d2"),
+    ("kernels/training.py", "residual = (output[s] - y[i, s]) * here[i, s]",
+     "residual = output[s] - y[i, s]"),
+    ("kernels/training.py", "d_hidden[s] = weights.overlap * here[i, s]", "d_hidden[s] = 0"),
+    ("kernels/training.py", "a3 = weights.coverage * here[i, 3] / total4[3]",
+     "a3 = weights.coverage / total4[3]"),
+    ("kernels/training.py", "g[at + j] += d_b * p[p_row + j]", "g[at + j] -= d_b * p[p_row + j]"),
+    ("kernels/training.py", "-4 * separation / (pairs * tau_s)", "-2 * separation / (pairs * tau_s)"),
+    ("kernels/training.py", "u[j] = moment(u[j], beta_2, g[j] * g[j])",
+     "u[j] = moment(u[j], beta_2, g[j])"),
+    ("kernels/training.py", "BETA_1 ** (step + 1)", "BETA_1 ** (step + 2)"),
+    ("kernels/training.py", "before[j] = theta[j]", "pass"),
+    ("kernels/training.py", "row, steps = 3, steps - 1", "row, steps = 3, steps"),
+    ("kernels/training.py", "every - trainer.step % every if every else steps",
+     "every if every else steps"),
+]
+COMPILED = [
+    # what only the compiled code has
+    ("kernels/__init__.py", '"fastmath": False, "error_model"', '"error_model"'),
+    ("kernels/__init__.py", "b\"\".join(path.read_bytes() for path in sources)",
+     "b\"\".join(path.read_bytes() for path in sources[:1])"),
+    ("kernels/intrinsics.py", "n = builder.shl(builder.bitcast(rounded, integer), shift)",
+     "n = builder.lshr(builder.bitcast(rounded, integer), shift)"),
+    ("kernels/intrinsics.py", "return builder.fadd(*arguments, flags",
+     "return builder.fsub(*arguments, flags"),
+    ("kernels/intrinsics.py", '"llvm.minnum"', '"llvm.maxnum"'),
+    ("kernels/simd.py", "for k in prange(len(g)):", "for k in prange(len(g) - 1):"),
+]
+TESTS = {
+    "gaussian.py": ["tests/test_gaussian.py"],
+    "structural.py": ["tests/test_structural.py"],
+    "loss.py": ["tests/test_loss.py"],
+    "train.py": ["tests/test_train.py", "-k", "not cpu"],
+    "kernels/scalar.py": ["tests/test_kernels.py", "-k", "equals_the_reference or stays_with"],
+    "kernels/cpu.py": ["tests/test_kernels.py", "-k", "cpu"],
+    "kernels/simd.py": ["tests/test_kernels.py", "-k", "simd"],
+    "kernels/intrinsics.py": ["tests/test_kernels.py", "-k", "exp2 or simd"],
+    "kernels/training.py": ["tests/test_kernels.py", "-k",
+                            "train or trajectory or diverge or rate or own"],
+}
+TESTS_COMPILED = ["tests/test_kernel_cache.py", "tests/test_kernels.py", "-k",
+                  "an_edit or calls_it_first or exp2 or threads "
+                  "or softmin_equals_the_reference and simd and 0.02"]
+
+
+def run_tests(copy, tests, interpreted):
+    """Whether the tests pass on the package in the copy, and what they said."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA")}
+    environment |= {"PYTHONPATH": str(copy), "NUMBA_CACHE_DIR": str(copy / "cache")}
+    if interpreted:
+        environment["NUMBA_DISABLE_JIT"] = "1"
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True,
+                         timeout=SECONDS)
+    if run.returncode not in (0, 1):
+        raise RuntimeError(f"no verdict:\n{run.stdout}{run.stderr}")
+    return run.returncode == 0, run.stdout
+
+
+def check(mutation, compiled):
+    """'killed', 'SURVIVED' or what is wrong with the mutation; and the seconds it took."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        without = shutil.ignore_patterns("__pycache__", "results")
+        for name in ("minimlp", "tests", "tutorials"):
+            shutil.copytree(ROOT / name, copy / name, ignore=without)
+        for name in ("setup.cfg", "pyproject.toml", "README.md"):
+            shutil.copy(ROOT / name, copy / name)
+        name, old, new = mutation
+        if old:
+            path = copy / "minimlp" / name
+            text = path.read_text()
+            if text.count(old) != 1:
+                return f"STANDS THERE {text.count(old)} TIMES", 0.0
+            path.write_text(text.replace(old, new))
+        tests = TESTS_COMPILED if compiled else TESTS[name]
+        interpreted = name.startswith("kernels/") and not compiled
+        try:
+            passed, _ = run_tests(copy, tests, interpreted)
+        except subprocess.TimeoutExpired:
+            return "killed (never ended)", time.monotonic() - started
+        except RuntimeError as error:
+            return f"NO VERDICT: {error}", time.monotonic() - started
+    return "SURVIVED" if passed else "killed", time.monotonic() - started
+
+
+def main(words):
+    chosen = [(mutation, compiled) for compiled, mutations in ((False, MUTATIONS), (True, COMPILED))
+              for mutation in mutations if all(word in " ".join(mutation) for word in words)]
+    untouched = dict.fromkeys((name, compiled) for (name, _, _), compiled in chosen)
+    untouched = list({str(TESTS_COMPILED if compiled else TESTS[name]): ((name, "", ""), compiled)
+                      for name, compiled in untouched}.values())
+    started, wrong = time.monotonic(), 0
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        verdicts = pool.map(lambda job: check(*job), untouched + chosen)
+        for ((name, old, new), _), (verdict, seconds) in zip(untouched + chosen, verdicts):
+            expected = "killed" if old else "SURVIVED"
+            fine = verdict.startswith(expected)
+            wrong += not fine
+            verdict = verdict if old or not fine else "passes"
+            change = f"{old}  ->  {new}" if old else "unchanged"
+            print(f"{verdict:10} {seconds:5.1f} s  {name}: {' '.join(change.split())}", flush=True)
+    print(f"\n{len(chosen)} mutations, {wrong} wrong, {time.monotonic() - started:.0f} s")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
