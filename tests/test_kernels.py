@@ -144,6 +144,21 @@ def test_nearest_of_equals_is_the_first_across_tiles(twin, dtype, dimensions, fi
 
 @twins("softmin")
 @every_dtype
+@pytest.mark.parametrize("dimensions", [1, 2])
+@pytest.mark.parametrize("order", [1, -1], ids=["nearer and nearer", "further and further"])
+def test_a_nearer_prototype_in_a_later_tile_outweighs_the_others(twin, dtype, dimensions, order):
+    p = np.linspace(2, 1, 520 * dimensions).reshape(520, -1).astype(dtype)[::order]
+    x = np.zeros((2, dimensions), dtype)
+    values, gradient, nearest, _ = twin(p, x, 0.5)
+    expected = structural.softmin(*wide(p, x), 0.5)
+    limit = bound(1e-12 if dtype == np.float64 else 1e-5, farthest(p, x), 0.5, EPS_OF[dtype])
+    assert nearest.tolist() == [519 if order == 1 else 0] * 2
+    assert relative_error(values, expected[0]) <= limit
+    assert relative_error(gradient, expected[1]) <= limit
+
+
+@twins("softmin")
+@every_dtype
 @pytest.mark.parametrize("dimensions", [1, 2, 9])
 @pytest.mark.parametrize("units", [3, 513])
 def test_prototypes_at_the_largest_coordinates_are_still_prototypes(twin, dtype, dimensions, units):
