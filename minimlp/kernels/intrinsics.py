@@ -88,7 +88,7 @@ def power_of_two(y, lowest, magic, bits, polynomial):
 
 
 def exp2(y):
-    """2^y for y <= 0, within 1.5e-16 (float64) or 2e-7 (float32); 0 from the lowest down."""
+    """2^y for y <= 0, within 2e-16 (float64) or 2e-7 (float32); 0 from the lowest down."""
     return power_of_two(y, *CONSTANTS[y.dtype.name])
 
 
