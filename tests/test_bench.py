@@ -57,7 +57,7 @@ def test_competitor_agrees_with_the_reference(name, d, dtype):
 
 @pytest.mark.parametrize("name", [name for name in TRAININGS if name != "numpy reference"])
 def test_training_agrees_with_the_reference(name):
-    pytest.importorskip(TRAININGS[name].library)
+    pytest.importorskip(TRAININGS[name].package)
     part = study_part((3, 5), seeds=1, steps=5)
     ref = [trained(run, 5, "numpy") for run in part.runs]
     comp = TRAININGS[name].make(part)()

@@ -108,7 +108,7 @@ class Bench:
     def missing(self):
         """Competitors whose library is not there, with its name."""
         needs = {**{name: COMPETITORS[name][1] for name in self.config.competitors},
-                 **{name: TRAININGS[name].library for name in self.config.trainings}}
+                 **{name: TRAININGS[name].package for name in self.config.trainings}}
         return {name: library for name, library in needs.items()
                 if importlib.util.find_spec(library) is None}
 

@@ -166,13 +166,13 @@ def vectors(batches):
 
 
 class Entry(NamedTuple):
-    """A competitor: its function, its library, and what of the study is timed.
+    """A competitor: its function, the package it needs, and what of the study is timed.
 
     What takes long is timed for the first seeds of ten, and the first steps of 2000.
     """
 
     make: object
-    library: str
+    package: str
     seeds: int
     steps: int
     side_by_side: str

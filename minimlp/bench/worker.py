@@ -47,7 +47,7 @@ def kernel(name):
 def training(name):
     """A competitor of trainings.py."""
     from .trainings import TRAININGS, study_part
-    importlib.import_module(TRAININGS[name].library)
+    importlib.import_module(TRAININGS[name].package)
 
     def prepare(truth=None, **part):
         def errors(result):
