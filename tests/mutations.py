@@ -91,7 +91,7 @@ MUTATIONS = [
     ("kernels/simd.py", "p[:, 0] = np.inf", "p[:, 0] = 0"),
     ("kernels/simd.py", "nearest[i] = tile[s] + line_first", "nearest[i] = line_first"),
     ("kernels/simd.py", "w2 = UNIT / s2 if 4 * four + 2 < samples else zero", "w2 = UNIT / s2"),
-    ("kernels/simd.py", "return values, (2 / samples) * gradient", "return values, gradient"),
+    ("kernels/cpu.py", "return values, (2 / len(x)) * pulls", "return values, pulls"),
     ("kernels/intrinsics.py", "r = inside - (rounded - magic)", "r = inside - rounded"),
     ("kernels/intrinsics.py", "0.2402265069591013, 0.6931471805599453",
      "0.2402265069, 0.6931471805599453"),

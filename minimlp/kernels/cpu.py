@@ -106,10 +106,16 @@ def softmin(prototypes, x, temperature, offsets=None):
     nearest, gradient = np.zeros(samples, np.int64), np.zeros_like(prototypes)
     softmin_kernel(prototypes, x, temperature, offsets, least, total, nearest)
     softmin_gradient_kernel(prototypes, x, temperature, offsets, least, total, gradient)
-    values = least - temperature * np.log(total)
+    return softmin_results(prototypes, x, temperature, least, total, nearest, gradient)
+
+
+def softmin_results(prototypes, x, temperature, least, total, nearest, pulls):
+    """What softmin returns, from min D_ij and the sum of the exps of each sample, its nearest
+    prototype, and sum_i a_ij (p_j - x_i) of each prototype."""
+    values = least - x.dtype.type(temperature) * np.log(total)
     differences = x - prototypes[nearest]
     distance = np.sqrt(np.einsum("ik,ik->i", differences, differences))
-    return values, (2 / samples) * gradient, nearest, distance
+    return values, (2 / len(x)) * pulls, nearest, distance
 
 
 def coverage(prototypes, x, temperature):

@@ -19,6 +19,7 @@ import numpy as np
 from numba import prange
 
 from . import compiled
+from .cpu import softmin_results
 from .intrinsics import FASTMATH, add, exp2, smaller
 
 LOG2_E = 1.4426950408889634
@@ -331,15 +332,11 @@ def softmin(prototypes, x, temperature, offsets=None):
     over_parts(p.reshape(-1), fours, units, x.dtype.type(-LOG2_E / temperature), g,
                least, total, nearest, line)
 
-    values = least - x.dtype.type(temperature) * np.log(total)
-    gradient = g.sum(axis=0)
+    pulls = g.sum(axis=0)
     if not line:
-        gradient = gradient.reshape(len(p), -1, PITCH)[:, :dimensions, :TILE]
-        gradient = gradient.swapaxes(1, 2)
-    gradient = gradient.reshape(-1, dimensions)[:units]
-    differences = x - prototypes[nearest]
-    distance = np.sqrt(np.einsum("ik,ik->i", differences, differences))
-    return values, (2 / samples) * gradient, nearest, distance
+        pulls = pulls.reshape(len(p), -1, PITCH)[:, :dimensions, :TILE].swapaxes(1, 2)
+    pulls = pulls.reshape(-1, dimensions)[:units]
+    return softmin_results(prototypes, x, temperature, least, total, nearest, pulls)
 
 
 def coverage(prototypes, x, temperature):

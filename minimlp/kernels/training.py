@@ -6,6 +6,7 @@ Python's lock, so that threads train side by side.  One training takes one threa
 """
 
 from math import sqrt
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from .simd import (FOUR, LOG2_E, ONE, PITCH, ROW_1, ROW_2, ROW_3, THREE, TILE, T
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 CHUNK = 1e8                     # pairs between two returns to Python, a tenth of a second
 LARGE = 1e6                     # pairs from which the last objective is computed by kernels
+ONE_AT_A_TIME = Lock()          # which not every threading layer of Numba lets several threads call
 
 
 class Weights(NamedTuple):
@@ -345,7 +347,7 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
     trajectory = []
 
     def evaluate(row=0):
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), ONE_AT_A_TIME:
             value, gradient, terms = objective(trainer.params(row), x, y, coefficients, temperatures)
             finite = np.isfinite(value) and np.isfinite(gradient.to_vector() ** 2).all()
         return value, terms, finite
