@@ -13,7 +13,7 @@ from .loss import STRUCTURAL
 
 
 LARGEST = {"f4": 1e18, "f8": 1e150}     # of a coordinate: what it is compared with is its square
-TEMPERATURES = 1e-150, 1e150
+TEMPERATURES = {"f4": (1e-30, 1e30), "f8": (1e-150, 1e150)}
 
 
 class InputError(ValueError):
@@ -47,11 +47,13 @@ def positive(name, value):
     return value
 
 
-def temperature(name, value):
+def temperature(name, value, *arrays):
+    """A temperature of computations in the type of these arrays."""
     value = positive(name, value)
-    if not TEMPERATURES[0] <= value <= TEMPERATURES[1]:
-        raise InputError(f"{name} = {value}: must be between {TEMPERATURES[0]:g} and "
-                         f"{TEMPERATURES[1]:g}")
+    kind = np.result_type(np.float32, *(array.dtype for array in arrays)) if arrays else np.dtype(float)
+    lowest, highest = TEMPERATURES["f4" if kind in (np.float32, np.complex64) else "f8"]
+    if not lowest <= value <= highest:
+        raise InputError(f"{name} = {value}: must be between {lowest:g} and {highest:g}")
     return value
 
 
@@ -85,7 +87,14 @@ def function(name, value):
     return value
 
 
+def is_on_device(value):
+    """Whether it lies in a GPU's memory: then its numbers are not checked, as that would copy them."""
+    return hasattr(value, "__cuda_array_interface__") or hasattr(value, "__cuda_ndarray__")
+
+
 def as_array(name, value):
+    if is_on_device(value):
+        return value
     if isinstance(value, np.ma.MaskedArray):
         raise InputError(f"{name} is a masked array: expected one without a mask")
     try:
@@ -100,7 +109,7 @@ def array(name, value, shape, real=False):
     Complex unless `real`.
     """
     value = as_array(name, value)
-    if value.dtype.kind in "iu":
+    if value.dtype.kind in "iu" and not is_on_device(value):
         value = value.astype(float)
     if value.dtype.kind + str(value.itemsize) not in (("f4", "f8") if real else
                                                       ("f4", "f8", "c8", "c16")):
@@ -112,6 +121,8 @@ def array(name, value, shape, real=False):
         wanted += "," if len(shape) == 1 else ""
         empty = ", not empty" if None in shape else ""
         raise InputError(f"{name} has shape {value.shape}: expected ({wanted}){empty}")
+    if is_on_device(value):
+        return value
     bad = np.argwhere(~np.isfinite(value))
     if len(bad):
         where = f"[{', '.join(map(str, bad[0]))}]" if value.ndim else ""
@@ -122,7 +133,10 @@ def array(name, value, shape, real=False):
 def points(name, value, dimensions=None, real=False):
     """Points in d dimensions, (N, d); (N,) is taken as d = 1."""
     value = as_array(name, value)
-    value = array(name, value[:, None] if value.ndim == 1 else value, (None, dimensions), real)
+    value = value.reshape(-1, 1) if value.ndim == 1 else value
+    value = array(name, value, (None, dimensions), real)
+    if is_on_device(value):
+        return value
     limit = LARGEST[value.real.dtype.str[1:]]
     if np.abs(value).max() > limit:
         raise InputError(f"{name} holds {np.abs(value).max():.3g}: at most {limit:g} can be squared")
@@ -145,6 +159,8 @@ def params(value, dimensions=None):
 
 def at_finite_prototypes(value):
     """Params whose prototypes -b/w exist."""
+    if is_on_device(value.w):
+        return value
     with np.errstate(all="ignore"):
         finite = np.isfinite(value.b / value.w[:, None]).all(axis=1)
     if not finite.all():
@@ -192,12 +208,12 @@ def coefficients(value, extra=()):
     return {name: float(weight) for name, weight in value.items()}
 
 
-def temperatures(value, needed=()):
+def temperatures(value, needed, *arrays):
     """Temperatures by loss name: known names, positive, all of the needed ones there."""
     for name in mapping("temperatures", value):
         if name not in ("coverage", "separation"):
             raise InputError(f"temperatures[{name!r}]: expected coverage or separation")
-        temperature(f"temperatures[{name!r}]", value[name])
+        temperature(f"temperatures[{name!r}]", value[name], *arrays)
     for name in needed:
         if name not in value:
             raise InputError(f"temperatures[{name!r}] is missing: an active loss needs it")

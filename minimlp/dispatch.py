@@ -12,7 +12,7 @@ import numpy as np
 
 from . import checks, gaussian, loss, structural, train as training
 
-BACKENDS = {"cpu": ("training", "simd", "cpu"), "gpu": ("gpu",)}     # the first that has the name
+BACKENDS = {"cpu": ("training", "simd", "cpu"), "gpu": ("gpu_twins",)}     # the first that has the name
 
 
 def available_backends():
@@ -35,20 +35,19 @@ def available_backends():
 
 
 def kernels(backend):
-    """The modules of a fast backend; ImportError says why they do not load."""
-    try:
-        return [importlib.import_module(f"minimlp.kernels.{name}") for name in BACKENDS[backend]]
-    except ModuleNotFoundError as error:
-        if error.name == f"minimlp.kernels.{backend}":
-            raise ImportError("this version of minimlp has no kernels for it yet") from None
-        raise
+    """The modules of a fast backend; ImportError says why they do not load or can't run."""
+    modules = [importlib.import_module(f"minimlp.kernels.{name}") for name in BACKENDS[backend]]
+    for module in modules:
+        if hasattr(module, "missing") and module.missing():
+            raise ImportError(module.missing())
+    return modules
 
 
 def implementation(reference, backend):
     """The backend's twin of a reference function."""
     checks.choice("backend", backend, ("numpy", *BACKENDS))
     if backend == "numpy":
-        return reference
+        return lambda *arguments: reference(*on_host(backend, arguments))
     try:
         modules = kernels(backend)
     except ImportError as error:
@@ -58,14 +57,31 @@ def implementation(reference, backend):
     return lambda *arguments: twin(*alike(backend, arguments))
 
 
+def leaves(arguments):
+    """The arguments, those in Params too."""
+    for argument in arguments:
+        yield from argument if isinstance(argument, gaussian.Params) else (argument,)
+
+
+def on_host(backend, arguments):
+    if any(map(checks.is_on_device, leaves(arguments))):
+        raise checks.InputError(f"backend = {backend!r}: the arrays lie on a GPU; take backend = 'gpu' "
+                                "or copy them to the host")
+    return arguments
+
+
 def alike(backend, arguments):
     """The arguments with all arrays, those of Params too, real, of one type and contiguous."""
-    arrays = [array for argument in arguments for array in
-              (argument if isinstance(argument, gaussian.Params) else (argument,))
-              if isinstance(array, np.ndarray)]
-    kind = np.result_type(*arrays)
+    if backend != "gpu":
+        on_host(backend, arguments)
+    arrays = [array for array in leaves(arguments)
+              if isinstance(array, np.ndarray) or checks.is_on_device(array)]
+    kind = np.result_type(*(array.dtype for array in arrays))
     if kind.kind == "c":
         raise checks.InputError(f"backend = {backend!r} takes real numbers, not {kind}")
+    if any(checks.is_on_device(array) and array.dtype != kind for array in arrays):
+        raise checks.InputError(f"backend = {backend!r}: arrays on a GPU are taken as they are, so "
+                                f"all must be of one type, not some of {kind} and some not")
 
     def convert(argument):
         if isinstance(argument, gaussian.Params):
@@ -104,7 +120,8 @@ def init_params(x, width, seed):
 
 @documented(gaussian.prototypes)
 def prototypes(params):
-    return gaussian.prototypes(checks.at_finite_prototypes(checks.params(params)))
+    params, = on_host("numpy", [checks.params(params)])
+    return gaussian.prototypes(checks.at_finite_prototypes(params))
 
 
 @documented(gaussian.forward)
@@ -132,7 +149,7 @@ def softmin(prototypes, x, temperature, offsets=None, backend="numpy"):
     prototypes, x = checks.two_sets(prototypes, x)
     if offsets is not None:
         offsets = checks.array("offsets", offsets, (len(prototypes),))
-    temperature = checks.temperature("temperature", temperature)
+    temperature = checks.temperature("temperature", temperature, prototypes, x)
     values, gradient, nearest, distance = implementation(structural.softmin, backend)(
         prototypes, x, temperature, offsets)
     return values, gradient.reshape(shape), nearest, distance
@@ -142,7 +159,7 @@ def softmin(prototypes, x, temperature, offsets=None, backend="numpy"):
 def coverage(prototypes, x, temperature, backend="numpy"):
     shape = checks.as_array("prototypes", prototypes).shape
     prototypes, x = checks.two_sets(prototypes, x)
-    temperature = checks.temperature("temperature", temperature)
+    temperature = checks.temperature("temperature", temperature, prototypes, x)
     value, gradient = implementation(structural.coverage, backend)(prototypes, x, temperature)
     return value, gradient.reshape(shape)
 
@@ -151,7 +168,7 @@ def coverage(prototypes, x, temperature, backend="numpy"):
 def separation(prototypes, temperature, backend="numpy"):
     shape = checks.as_array("prototypes", prototypes).shape
     prototypes = checks.points("prototypes", prototypes)
-    temperature = checks.temperature("temperature", temperature)
+    temperature = checks.temperature("temperature", temperature, prototypes)
     value, gradient = implementation(structural.separation, backend)(prototypes, temperature)
     return value, gradient.reshape(shape)
 
@@ -189,4 +206,4 @@ def checked_problem(params, x, y, coefficients, temperatures, extra):
     if any(name != "overlap" for name in active):
         checks.at_finite_prototypes(params)
     needed = [name for name in active if name in ("coverage", "separation")]
-    return params, x, y, coefficients, checks.temperatures(temperatures, needed), extra
+    return params, x, y, coefficients, checks.temperatures(temperatures, needed, params.w, x), extra

@@ -56,7 +56,7 @@ def forces(params, x, temperatures, y=None):
     """
     x = checks.points("x", x)
     params = checks.at_finite_prototypes(checks.params(params, x.shape[1]))
-    temperatures = checks.temperatures(temperatures)
+    temperatures = checks.temperatures(temperatures, (), params.w, x)
     p = prototypes(params)
     output, hidden = forward(params, x)
 

@@ -7,6 +7,8 @@ import numpy as np
 from .gaussian import Params
 from .loss import objective
 
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8      # Adam's, as published
+
 
 class Training(NamedTuple):
     """What `train` returns.
@@ -37,7 +39,7 @@ class Training(NamedTuple):
     trajectory: np.ndarray = None
 
 
-def adam(theta, gradient, moments, rate, decay=(0.9, 0.999), epsilon=1e-8):
+def adam(theta, gradient, moments, rate, decay=(BETA_1, BETA_2), epsilon=EPSILON):
     """One step of Adam, bias-corrected, epsilon outside the root.
 
         m = beta_1 m + (1 - beta_1) g,   u = beta_2 u + (1 - beta_2) g^2

@@ -454,3 +454,18 @@ def test_one_unit_has_no_pairs():
     assert minimlp.separation(p, 0.1) == (0.0, np.zeros((1, 1)))
     value, gradient = minimlp.overlap(HIDDEN[:, :1])
     assert value == 0 and not gradient.any()
+
+
+@pytest.mark.parametrize("temperature", [1e-39, 1e38])
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+def test_float32_has_a_narrower_range_of_temperatures(temperature, backend):
+    p, x = P.astype(np.float32), X.astype(np.float32)
+    for call in (lambda: minimlp.coverage(p, x, temperature, backend=backend),
+                 lambda: minimlp.separation(p, temperature, backend=backend),
+                 lambda: minimlp.softmin(p, x, temperature, backend=backend)):
+        with pytest.raises(InputError, match="temperature = .*between 1e-30 and 1e\\+30"):
+            call()
+    params = minimlp.init_params(x, 3, 0)
+    with pytest.raises(InputError, match=r"temperatures\['coverage'\] = .*between 1e-30 and 1e\+30"):
+        minimlp.train(params, x, x[:, 0], {"coverage": 1}, {"coverage": temperature}, backend=backend)
+    assert np.isfinite(minimlp.coverage(P, x, temperature, backend=backend)[0])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import minimlp
+from minimlp import kernels
 
 PACKAGE = Path(minimlp.__file__).parent
 SEPARATION = """
@@ -55,8 +56,8 @@ def test_an_edit_of_a_file_that_another_one_calls_is_never_ignored(copy, tmp_pat
     assert first[1] == again[1] == pytest.approx(0.36787944117144233, rel=1e-15)
     assert first[0] == again[0]
     assert first[2] == 0 and again[2] == 1, "the second did not load what the first compiled"
-    replace(copy / "minimlp" / "kernels" / "scalar.py", "return -square / temperature",
-            "return -(square + square) / temperature")
+    replace(copy / "minimlp" / "kernels" / "scalar.py", "return -square * scale",
+            "return -(square + square) * scale")
     edited = separation(copy, **cache)
     assert edited[0] != first[0]
     assert edited[1] == pytest.approx(0.1353352832366127, rel=1e-15) and edited[2] == 0
@@ -96,3 +97,12 @@ def test_without_a_folder_to_write_there_is_no_cache_and_no_error(folder, copy, 
     assert found == "None" and loaded == 0
     assert value == pytest.approx(0.36787944117144233, rel=1e-15)
     assert not list(copy.rglob("*.nbi"))
+
+
+def test_who_has_no_home_compiles_without_a_cache(monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(kernels.config, "CACHE_DIR", "")
+    assert kernels.cache_folder() is None

@@ -20,12 +20,12 @@ def cache_folder():
     sources = sorted(Path(__file__).parent.glob("*.py"))
     content = b"".join(path.read_bytes() for path in sources)
     key = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode() + content)
-    home = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(home) / "minimlp" / key.hexdigest()[:16]
     try:
+        home = config.CACHE_DIR or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(home) / "minimlp" / key.hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
+    except (OSError, RuntimeError):         # RuntimeError: who has no home
         return None
     return str(folder)
 

@@ -1,7 +1,7 @@
 """Plain CPU twins of the reference: its formulas as loops, the outer one over threads.
 
 Every thread owns what it writes: an entry for each sample, or for each unit, added up
-outside in the order of the index.  So the same numbers give the same bits, however
+outside, by NumPy, in a fixed order.  So the same numbers give the same bits, however
 many threads there are.  No array of N x M is made but where the result is one.
 """
 
@@ -74,7 +74,7 @@ def backward(params, x, hidden, d_output, d_hidden=0.0):
 
 
 @compiled(parallel=True)
-def softmin_kernel(p, x, temperature, offsets, least, total, nearest):
+def softmin_kernel(p, x, scale, offsets, least, total, nearest):
     """Of each sample: min_j D_ij, where it is, and sum_j exp(-(D_ij - min) / tau)."""
     for i in prange(len(x)):
         least[i] = np.inf
@@ -84,28 +84,28 @@ def softmin_kernel(p, x, temperature, offsets, least, total, nearest):
                 least[i], nearest[i] = cost, j
         for j in range(len(p)):
             cost = squared_distance(x, i, p, j) - offsets[j]
-            total[i] += exp(softmax_exponent(cost, least[i], temperature))
+            total[i] += exp(softmax_exponent(cost, least[i], scale))
 
 
 @compiled(parallel=True)
-def softmin_gradient_kernel(p, x, temperature, offsets, least, total, gradient):
+def softmin_gradient_kernel(p, x, scale, offsets, least, total, gradient):
     """Of each prototype: sum_i a_ij (p_j - x_i); the exps once more, and nothing shared."""
     for j in prange(len(p)):
         for i in range(len(x)):
             cost = squared_distance(x, i, p, j) - offsets[j]
-            a = exp(softmax_exponent(cost, least[i], temperature)) / total[i]
+            a = exp(softmax_exponent(cost, least[i], scale)) / total[i]
             for k in range(p.shape[1]):
                 gradient[j, k] += a * (p[j, k] - x[i, k])
 
 
 def softmin(prototypes, x, temperature, offsets=None):
     """See structural.softmin."""
-    samples, temperature = len(x), x.dtype.type(temperature)
+    samples, scale = len(x), x.dtype.type(1 / temperature)
     offsets = np.zeros(len(prototypes), x.dtype) if offsets is None else offsets
     least, total = np.zeros(samples, x.dtype), np.zeros(samples, x.dtype)
     nearest, gradient = np.zeros(samples, np.int64), np.zeros_like(prototypes)
-    softmin_kernel(prototypes, x, temperature, offsets, least, total, nearest)
-    softmin_gradient_kernel(prototypes, x, temperature, offsets, least, total, gradient)
+    softmin_kernel(prototypes, x, scale, offsets, least, total, nearest)
+    softmin_gradient_kernel(prototypes, x, scale, offsets, least, total, gradient)
     return softmin_results(prototypes, x, temperature, least, total, nearest, gradient)
 
 
@@ -125,12 +125,12 @@ def coverage(prototypes, x, temperature):
 
 
 @compiled(parallel=True)
-def separation_kernel(p, temperature, row_sums, gradient):
+def separation_kernel(p, scale, row_sums, gradient):
     """Of each prototype: sum_k K_jk and sum_k K_jk (p_j - p_k), k != j."""
     for j in prange(len(p)):
         for k in range(len(p)):
             if k != j:
-                near = exp(separation_exponent(squared_distance(p, j, p, k), temperature))
+                near = exp(separation_exponent(squared_distance(p, j, p, k), scale))
                 row_sums[j] += near
                 for i in range(p.shape[1]):
                     gradient[j, i] += near * (p[j, i] - p[k, i])
@@ -141,7 +141,7 @@ def separation(prototypes, temperature):
     units = len(prototypes)
     pairs = max(units * (units - 1), 1)
     row_sums, gradient = np.zeros(units, prototypes.dtype), np.zeros_like(prototypes)
-    separation_kernel(prototypes, prototypes.dtype.type(temperature), row_sums, gradient)
+    separation_kernel(prototypes, prototypes.dtype.type(1 / temperature), row_sums, gradient)
     return row_sums.sum() / pairs, (-4 / (pairs * temperature)) * gradient
 
 

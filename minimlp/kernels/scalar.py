@@ -9,6 +9,7 @@ import numpy as np
 from . import compiled
 
 HALF, ONE = np.float32(0.5), np.float32(1)
+LOG2_E = 1.4426950408889634        # e^y = 2^(LOG2_E y)
 
 
 @compiled(fastmath={"contract"})
@@ -24,15 +25,15 @@ def response_gradient(d_output, v, d_hidden, hidden):
 
 
 @compiled(fastmath={"contract"})
-def softmax_exponent(cost, least, temperature):
-    """log of exp(-(D_ij - min_j D_ij) / tau) (E4)."""
-    return (least - cost) / temperature
+def softmax_exponent(cost, least, scale):
+    """log of exp(-(D_ij - min_j D_ij) / tau) (E4); scale = 1 / tau, or log2(e) / tau for log2."""
+    return (least - cost) * scale
 
 
 @compiled(fastmath={"contract"})
-def separation_exponent(square, temperature):
-    """log K_jk = -||p_j - p_k||^2 / tau (E5)."""
-    return -square / temperature
+def separation_exponent(square, scale):
+    """log K_jk = -||p_j - p_k||^2 / tau (E5); scale as above."""
+    return -square * scale
 
 
 @compiled(fastmath={"contract"})

@@ -13,16 +13,15 @@ import numpy as np
 
 from .. import loss
 from ..gaussian import Params
-from ..train import Training
+from ..train import BETA_1, BETA_2, EPSILON, Training
 from ..train import train as plain_loop
 from . import compiled, cpu
 from .intrinsics import FASTMATH, add
-from .scalar import moment, response_gradient
-from .simd import (FOUR, LOG2_E, ONE, PITCH, ROW_1, ROW_2, ROW_3, THREE, TILE, TUNED, TWO, ZERO, U,
+from .scalar import LOG2_E, moment, response_gradient
+from .simd import (FOUR, ONE, PITCH, ROW_1, ROW_2, ROW_3, THREE, TILE, TUNED, TWO, ZERO, U,
                    aligned_zeros, exps_of_four, gradient_of_four, in_fours, in_tiles, softmax_of_four,
                    tile_costs, tile_exps, tile_gradient, tile_least, tile_width)
 
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 CHUNK = 1e8                     # pairs between two returns to Python, a tenth of a second
 LARGE = 1e6                     # pairs from which the last objective is computed by kernels
 ONE_AT_A_TIME = Lock()          # which not every threading layer of Numba lets several threads call
