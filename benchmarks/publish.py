@@ -33,8 +33,16 @@ def publish(source):
     if (source / "bench" / "bench.csv").exists():
         shutil.rmtree(RESULTS / "bench", ignore_errors=True)
         shutil.copytree(source / "bench", RESULTS / "bench")
+    if is_of_a_gpu(source / "gpu" / "gpu.csv"):
+        shutil.rmtree(RESULTS / "gpu", ignore_errors=True)
+        shutil.copytree(source / "gpu", RESULTS / "gpu")
     for path, text in pages().items():
         path.write_text(text)
+
+
+def is_of_a_gpu(table):
+    """Whether the table is there, and not of the simulator."""
+    return table.exists() and "GPU: simulated" not in table.read_text()
 
 
 def pages():
@@ -45,6 +53,7 @@ def pages():
     text = replaced(readme.read_text(), "claims", claims_table(summaries))
     text = replaced(text, "onset", onset_table(summaries))
     text = replaced(text, "bench", bench_text(RESULTS / "bench"))
+    text = replaced(text, "gpu", gpu_text(RESULTS / "gpu"))
     return {readme: text, RESULTS / "README.md": details(summaries)}
 
 
@@ -121,20 +130,38 @@ def bench_text(directory):
                       "![Coverage and its gradient by competitor](benchmarks/results/bench/kernels.png)"])
 
 
-def kernel_lines(rows):
-    """A line for each d and type: ours in nanoseconds, the others as multiples of it."""
-    names = list(dict.fromkeys(row["competitor"] for row in rows if row["competitor"] != "simd"))
-    lines = ["| d, type | simd, ns a pair | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
+def kernel_lines(rows, ours="simd", unit="ns"):
+    """A line for each d and type: ours in units of time, the others as multiples of it."""
+    names = list(dict.fromkeys(row["competitor"] for row in rows if row["competitor"] != ours))
+    lines = [f"| d, type | {ours}, {unit} a pair | " + " | ".join(names) + " |", "|---" * (len(names) + 2) + "|"]
     for d, dtype in dict.fromkeys((row["d"], row["dtype"]) for row in rows):
         here = {row["competitor"]: row for row in rows if (row["d"], row["dtype"]) == (d, dtype)}
         cells = [times_text(here[name]) if name in here else "-" for name in names]
-        lines.append(f"| {d}, {dtype} | {short(here['simd']['ns_per_pair'])} | " + " | ".join(cells) + " |")
+        lines.append(f"| {d}, {dtype} | {short(here[ours][f'{unit}_per_pair'])} | " + " | ".join(cells) + " |")
     return lines
+
+
+def gpu_text(directory):
+    """The GPU's kernels at the largest size, one large training, the card; from the GPU's tables."""
+    if not (directory / "gpu.csv").exists():
+        return "Not yet measured on a GPU."
+    notes, kernels = read_table(directory / "gpu.csv")
+    steps = {(row["backend"], row["dtype"]): row["seconds_a_step"]
+             for row in read_table(directory / "gpu_training.csv")[1]}
+    size = max(row["N"] for row in kernels)
+    lines = kernel_lines([row for row in kernels if row["N"] == size], "gpu", "ps")
+    trainings = (f"{dtype} {short(steps['gpu', dtype])} s on the GPU, {short(seconds)} s on the processor"
+                 for (backend, dtype), seconds in steps.items() if backend == "cpu")
+    return "\n".join([f"At N = M = {size}:", "", *lines, "", "A step of one training with N = M = 65536: "
+                      + "; ".join(trainings) + ".", "", "Measured: " + "; ".join(
+                          note for note in notes if note.startswith(("date", "GPU", "processor"))) + ".", "",
+                      "![Milliseconds a call on GPU and processor](benchmarks/results/gpu/gpu.png)"])
 
 
 def times_text(row):
     """How many times as long as ours, or why there is no time."""
-    return f"{rounded(row['ratio_to_simd'])}x" if row["ratio_to_simd"] else reason(row)
+    ratio = row.get("ratio_to_simd") or row.get("ratio_to_gpu")
+    return f"{rounded(ratio)}x" if ratio else reason(row)
 
 
 def training_text(rows):

@@ -102,6 +102,8 @@ def build_parser():
                                 "(pip install minimlp[bench]).")
     bench.add_argument("--quick", action="store_true", help="fewer sizes and rounds, float64, d = 1 "
                        "and 8, no torch compile, keops, nor trainings but ours")
+    bench.add_argument("--gpu", action="store_true", help="the GPU's part alone (without it: last, "
+                       "where there is a GPU)")
     bench.set_defaults(run=run_bench_command)
     for name, command in commands.choices.items():
         command.add_argument("--out", type=Path, default=Path("results", name),
@@ -189,11 +191,18 @@ def run_gradcheck_command(args):
 
 
 def run_bench_command(args):
-    from .bench import measure, tables
+    from .bench import measure, measure_gpu, tables
 
+    reason = available_backends()["gpu"]
+    if args.gpu and reason:
+        raise checks.InputError(f"--gpu: {reason}")
     make_folder(args.out)
-    rows, missing, files = measure.run_bench(args.out, measure.QUICK if args.quick else measure.FULL,
-                                             progress=True)
+    rows, missing, files = {}, {}, []
+    parts = [(measure.run_bench, measure)] if not args.gpu else []
+    parts += [(measure_gpu.run_gpu_bench, measure_gpu)] if not reason else []
+    for run, part in parts:
+        found = run(args.out, part.QUICK if args.quick else part.FULL, progress=True)
+        rows, missing, files = rows | found[0], missing | found[1], files + found[2]
     for name, table in rows.items():
         print(f"{name}: {tables.NOTES[name]}\n\n{tables.printed(name, table)}\n")
     for name, library in missing.items():
@@ -217,3 +226,10 @@ def run_info_command(args):
     print(f"{'machine':12} {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
     for name, reason in available_backends().items():
         print(f"{name:12} {reason or 'works'}")
+    try:
+        from .kernels import gpu
+    except ImportError:
+        return
+    print("\nlooked for, for the GPU:")
+    for name, found in gpu.diagnosis().items():
+        print(f"{name:12} {found}")

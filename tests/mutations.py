@@ -2,8 +2,9 @@
 
     python tests/mutations.py [words of a file's name or a line, to run only these]
 
-Each mutation is made in a copy of the package.  Kernels are tested as plain Python, where
-their logic is the same and nothing is compiled, but for those marked COMPILED.
+Each mutation is made in a copy of the package.  Kernels are tested as plain Python, those of
+the GPU on Numba's simulator: their logic is the same there and nothing is compiled, but for
+those marked COMPILED.
 """
 
 import os
@@ -48,7 +49,7 @@ MUTATIONS = [
     ("train.py", "np.sqrt(u / (1 - beta_2 ** t)) + epsilon",
      "np.sqrt(u / (1 - beta_2 ** t) + epsilon)"),
     ("train.py", "mean = m / (1 - beta_1 ** t)", "mean = m"),
-    ("train.py", "decay=(0.9, 0.999)", "decay=(0.9, 0.99)"),
+    ("train.py", "BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8", "BETA_1, BETA_2, EPSILON = 0.9, 0.99, 1e-8"),
     ("train.py", "theta - rate * mean", "theta + rate * mean"),
     ("train.py", "np.isfinite(gradient * gradient)", "np.isfinite(gradient)"),
     ("train.py", "step % every == 0", "step % every == 1 % every"),
@@ -56,15 +57,16 @@ MUTATIONS = [
 
     ("kernels/scalar.py", "-HALF * square", "-square"),
     ("kernels/scalar.py", "-(d_output * v + d_hidden)", "-(d_output * v - d_hidden)"),
-    ("kernels/scalar.py", "(least - cost) / temperature", "(least - cost) * temperature"),
-    ("kernels/scalar.py", "-square / temperature", "-square"),
+    ("kernels/scalar.py", "(least - cost) * scale", "least - cost"),
+    ("kernels/scalar.py", "-square * scale", "-square"),
+    ("kernels/scalar.py", "LOG2_E = 1.4426950408889634", "LOG2_E = 1.4426950408"),
     ("kernels/scalar.py", "(ONE - beta) * value", "value"),
     ("kernels/cpu.py", "hidden[i, j] = response(w, b, j, x, i)",
      "hidden[i, j] = response(w, b, j, x, 0)"),
     ("kernels/cpu.py", "f += v[j] * hidden[i, j]", "f += v[0] * hidden[i, j]"),
     ("kernels/cpu.py", "d_v[j] += d_output[i] * hidden[i, j]", "d_v[j] += hidden[i, j]"),
     ("kernels/cpu.py", "if cost < least[i]:", "if cost <= least[i]:"),
-    ("kernels/cpu.py", "temperature)) / total[i]", "temperature))"),
+    ("kernels/cpu.py", "scale)) / total[i]", "scale))"),
     ("kernels/cpu.py", "gradient[j, k] += a * (p[j, k] - x[i, k])",
      "gradient[j, k] += a * (x[i, k] - p[j, k])"),
     ("kernels/cpu.py", "if k != j:", "if k > j:"),
@@ -73,7 +75,6 @@ MUTATIONS = [
     ("kernels/cpu.py", "for j in range(units - 1, -1, -1):", "for j in range(units - 1, 0, -1):"),
     ("kernels/cpu.py", "products[i] += sums[i] * h", "products[i] += sums[i]"),
     ("kernels/cpu.py", "scale * (sums[i] - h), h)", "scale * sums[i], h)"),
-    ("kernels/simd.py", "LOG2_E = 1.4426950408889634", "LOG2_E = 1.4426950408"),
     ("kernels/simd.py", "for k in range(ONE, d, TWO):        # two",
      "for k in range(TWO, d, TWO):        # two"),
     ("kernels/simd.py", "first = min(first, j if e[row", "first = max(0, j if e[row"),
@@ -116,6 +117,61 @@ MUTATIONS = [
     ("kernels/training.py", "row, steps = 3, steps - 1", "row, steps = 3, steps"),
     ("kernels/training.py", "every - trainer.step % every if every else steps",
      "every if every else steps"),
+    # the GPU's
+    ("kernels/gpu.py", "min(begin + share, count)", "count"),
+    ("kernels/gpu.py", "tile[n // size, n % size] = points[first + min(n % size, count - 1), n // size]",
+     "tile[n // size, n % size] = points[min(n % size, count - 1), n // size]"),
+    ("kernels/gpu.py", "difference = mine[r, k] - tile[k, at + g]",
+     "difference = mine[r, k] - tile[k, g]"),
+    ("kernels/gpu.py", "if cuda.threadIdx.x < count:", "if cuda.threadIdx.x < count - 1:"),
+    ("kernels/gpu.py", "gradient[units + j * len(d_b) + k] = d_b[k]",
+     "gradient[units + j + k] = d_b[k]"),
+    ("kernels/gpu.py", "-offsets[first + n] if n < count else infinite",
+     "-offsets[first + n] if n < count else zero"),
+    ("kernels/gpu.py", "-offsets[first + n] if", "offsets[first + n] if"),
+    ("kernels/gpu.py", "s[r] *= exp2(softmax_exponent(lowest[r], low, scale))", "pass"),
+    ("kernels/gpu.py", "for g in range(group - 1, -1, -1):", "for g in range(group):"),
+    ("kernels/gpu.py", "where[r] = first + at + g", "where[r] = at + g"),
+    ("kernels/gpu.py", "if i < len(x):\n                least", "if i < len(x) - 1:\n                least"),
+    ("kernels/gpu.py", "s *= exp(softmax_exponent(low, other, scale))", "pass"),
+    ("kernels/gpu.py", "s += total[part, i] * exp(softmax_exponent(other, low, scale))",
+     "s += total[part, i]"),
+    ("kernels/gpu.py", "low, nearest[0, i] = other, nearest[part, i]", "low = other"),
+    ("kernels/gpu.py", "values[i] = low - temperature * log(s)", "values[i] = low - log(s)"),
+    ("kernels/gpu.py", "distance[i] = sqrt(square)", "distance[i] = square"),
+    ("kernels/gpu.py", "shift[r] = -offsets[j]", "shift[r] = zero"),
+    ("kernels/gpu.py", "factor[n] = weight[first + n] if n < count else zero",
+     "factor[n] = weight[first + min(n, count - 1)]"),
+    ("kernels/gpu.py", "a[r, g] = factor[at + g] * near", "a[r, g] = near"),
+    ("kernels/gpu.py", "pull[r, k] += a[r, g] * (mine[r, k] - tile[k, at + g])",
+     "pull[r, k] += a[r, g] * mine[r, k]"),
+    ("kernels/gpu.py", "if first + other != j else zero", "if other != j else zero"),
+    ("kernels/gpu.py", "push[k] += near * (mine[k] - tile[k, other])",
+     "push[k] -= near * (mine[k] - tile[k, other])"),
+    ("kernels/gpu.py", "others[i, j] = scale * (others[i, j] + after)",
+     "others[i, j] = scale * others[i, j]"),
+    ("kernels/gpu.py", "product += hidden[i, j] * before", "product += hidden[i, j]"),
+    ("kernels/gpu.py", "output[i] = partial[0] + c[0]", "output[i] = partial[0]"),
+    ("kernels/gpu.py", "d_h = d_hidden[i, j] if looks_at_hidden else zero", "d_h = zero"),
+    ("kernels/gpu.py", "d_w += d_z * z * x[i, k]", "d_w += d_z * z"),
+    ("kernels/gpu.py", "product += s * h", "product += h * h"),
+    ("kernels/gpu.py", "product += products[part, i] + s * sums[part, i]",
+     "product += products[part, i]"),
+    ("kernels/gpu.py", "residual[i] = f - y[i]", "residual[i] = y[i] - f"),
+    ("kernels/gpu.py", "scale * (s[i] - h)", "scale * s[i]"),
+    ("kernels/gpu.py", "along += z * tile[k, i]", "along += z"),
+    ("kernels/gpu.py", "s += parts[part, i]", "s = parts[part, i]"),
+    ("kernels/gpu.py", "out[i] += scale * values[i]", "out[i] = scale * values[i]"),
+    ("kernels/gpu.py", "return a * a - a * a", "return a - a"),
+    ("kernels/gpu.py", "p[j, k] = -b[j, k] / w[j]", "p[j, k] = b[j, k] / w[j]"),
+    ("kernels/gpu.py", "d_w[j] -= d_p[j, k] * p[j, k] / w[j]", "d_w[j] -= d_p[j, k] / w[j]"),
+    ("kernels/gpu.py", "d_b[j, k] -= d_p[j, k] / w[j]", "d_b[j, k] += d_p[j, k] / w[j]"),
+    ("kernels/gpu.py", "(sqrt(u[i] / scale) + epsilon)", "sqrt(u[i] / scale + epsilon)"),
+    ("kernels/gpu_twins.py", "else arrays_mapped(to_host, result)", "else result"),
+    ("kernels/gpu_twins.py", "return total(values) / len(x), gradient", "return total(values), gradient"),
+    ("kernels/gpu_twins.py", "-4 / (pairs * temperature)", "-4 / pairs"),
+    ("kernels/gpu_twins.py", "1 - BETA_2 ** (step + 1)", "1 - BETA_2"),
+    ("kernels/gpu_twins.py", "theta, following = following, theta", "theta = following"),
 ]
 COMPILED = [
     # what only the compiled code has
@@ -135,6 +191,9 @@ TESTS = {
     "loss.py": ["tests/test_loss.py"],
     "train.py": ["tests/test_train.py", "-k", "not cpu"],
     "kernels/scalar.py": ["tests/test_kernels.py", "-k", "equals_the_reference or stays_with"],
+    "kernels/gpu.py": ["tests/test_kernels.py", "tests/test_gpu.py", "-m", "gpu", "-k",
+                       "f8 and equals_the_reference and (17 or 13) or first_across and 4 "
+                       "or on_the_device and not fit"],
     "kernels/cpu.py": ["tests/test_kernels.py", "-k", "cpu"],
     "kernels/simd.py": ["tests/test_kernels.py", "-k", "simd"],
     "kernels/intrinsics.py": ["tests/test_kernels.py", "-k", "exp2 or simd"],
@@ -146,6 +205,10 @@ TESTS_COMPILED = ["tests/test_kernel_cache.py", "tests/test_kernels.py", "-k",
                   "or softmin_equals_the_reference and simd and 0.02"]
 
 
+def tests_of(name):
+    return TESTS[name.replace("gpu_twins", "gpu")]
+
+
 def run_tests(copy, tests, interpreted):
     """Whether the tests pass on the package in the copy, and what they said."""
     environment = {name: value for name, value in os.environ.items()
@@ -153,6 +216,8 @@ def run_tests(copy, tests, interpreted):
     environment |= {"PYTHONPATH": str(copy), "NUMBA_CACHE_DIR": str(copy / "cache")}
     if interpreted:
         environment["NUMBA_DISABLE_JIT"] = "1"
+    if "gpu" in tests:
+        environment["NUMBA_ENABLE_CUDASIM"] = "1"
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True,
                          timeout=SECONDS)
@@ -167,7 +232,7 @@ def check(mutation, compiled):
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         without = shutil.ignore_patterns("__pycache__", "results")
-        for name in ("minimlp", "tests", "tutorials"):
+        for name in ("minimlp", "tests", "tutorials", "benchmarks"):
             shutil.copytree(ROOT / name, copy / name, ignore=without)
         for name in ("setup.cfg", "pyproject.toml", "README.md"):
             shutil.copy(ROOT / name, copy / name)
@@ -178,7 +243,7 @@ def check(mutation, compiled):
             if text.count(old) != 1:
                 return f"STANDS THERE {text.count(old)} TIMES", 0.0
             path.write_text(text.replace(old, new))
-        tests = TESTS_COMPILED if compiled else TESTS[name]
+        tests = TESTS_COMPILED if compiled else tests_of(name)
         interpreted = name.startswith("kernels/") and not compiled
         try:
             passed, _ = run_tests(copy, tests, interpreted)
@@ -193,7 +258,7 @@ def main(words):
     chosen = [(mutation, compiled) for compiled, mutations in ((False, MUTATIONS), (True, COMPILED))
               for mutation in mutations if all(word in " ".join(mutation) for word in words)]
     untouched = dict.fromkeys((name, compiled) for (name, _, _), compiled in chosen)
-    untouched = list({str(TESTS_COMPILED if compiled else TESTS[name]): ((name, "", ""), compiled)
+    untouched = list({str(TESTS_COMPILED if compiled else tests_of(name)): ((name, "", ""), compiled)
                       for name, compiled in untouched}.values())
     started, wrong = time.monotonic(), 0
     with ThreadPoolExecutor(AT_A_TIME) as pool:

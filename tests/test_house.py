@@ -98,6 +98,12 @@ def test_numba_is_imported_by_kernels_and_bench_alone():
                                  flags=re.MULTILINE), path
 
 
+def test_one_file_alone_imports_numba_cuda():
+    importers = [path.name for path in PACKAGE.glob("**/*.py")
+                 if re.search(r"(import|from) numba\.cuda|from numba import .*\bcuda\b", path.read_text())]
+    assert importers == ["gpu.py"]
+
+
 def test_every_tag_of_a_loss_stands_in_its_kernels():
     text = "".join(path.read_text() for path in (PACKAGE / "kernels").glob("*.py"))
     for tag in (f"(E{k})" for k in (1, 2, 3, 4, 5, 6, 8)):

@@ -21,12 +21,16 @@ import naive
 from cases import CASES, TEMPERATURES, Case, bound, farthest, make, wide
 from minimlp import Params, gaussian, loss, prototypes, relative_error, structural
 from minimlp.cli import main
-from minimlp.kernels import cpu, intrinsics, scalar, simd, training
+from minimlp.kernels import cpu, gpu, gpu_twins, intrinsics, scalar, simd, training
 from minimlp.loss import STRUCTURAL
 from minimlp.train import train as reference_train
 
-INTERPRETED = bool(config.DISABLE_JIT)
-SMALL = INTERPRETED or bool(config.CPU_NAME)
+INTERPRETED, SIMULATED = bool(config.DISABLE_JIT), bool(config.ENABLE_CUDASIM)
+SMALL = INTERPRETED or SIMULATED or bool(config.CPU_NAME)
+ON_DEVICE = gpu.missing() is None or "MINIMLP_REQUIRE_GPU" in os.environ
+TILE = 512                      # of simd.py
+if SIMULATED:                   # tiles so small that these few points fill several
+    TILE, gpu.GROUP, gpu_twins.BLOCKS = gpu.THREADS, 16, 3
 EPS32 = np.finfo(np.float32).eps
 EPS_OF = {np.float32: EPS32, np.float64: np.finfo(float).eps}
 WEIGHTS = {"coverage": 0.1, "separation": 0.7, "overlap": 0.3}
@@ -34,7 +38,8 @@ MASKS = [mask for size in range(4) for mask in combinations(STRUCTURAL, size)]
 REFERENCE = {function.__name__: function for function in (
     gaussian.forward, gaussian.backward, structural.softmin, structural.coverage,
     structural.separation, structural.overlap, loss.objective, reference_train)}
-TWINS = {name: [getattr(module, name) for module in (cpu, simd, training)
+MODULES = (cpu, simd, training, gpu_twins) if ON_DEVICE else (cpu, simd, training)
+TWINS = {name: [getattr(module, name) for module in MODULES
                 if getattr(getattr(module, name, None), "__module__", "") == module.__name__]
          for name in REFERENCE}
 
@@ -46,7 +51,8 @@ EDGES = [Case(f"{n} x {m} x {d}", n, m, d) for n, m, d in (
 if SMALL:
     CASES = [case for case in CASES if case.name in (
         "line", "space", "one of each", "one unit", "equal pairs")]
-    EDGES = [Case(f"{n} x {m} x {d}", n, m, d) for n, m, d in ((5, 513, 2), (6, 9, 1), (9, 17, 4))]
+    EDGES = [(5, 513, 2), (6, 9, 1), (9, 17, 4)] if not SIMULATED else [(17, 9, 1), (5, 13, 20)]
+    EDGES = [Case(f"{n} x {m} x {d}", n, m, d) for n, m, d in EDGES]
     TEMPERATURES = (1e-3, 1.0)
 ALL = [*CASES, *EDGES]
 if INTERPRETED:             # compiled code overflows without a word
@@ -61,7 +67,10 @@ every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["f
 
 
 def twins(name):
-    return pytest.mark.parametrize("twin", TWINS[name], ids=lambda f: f.__module__.split(".")[-1])
+    return pytest.mark.parametrize("twin", [
+        pytest.param(twin, id=twin.__module__.split(".")[-1],
+                     marks=[pytest.mark.gpu] if twin.__module__ == gpu_twins.__name__ else [])
+        for twin in TWINS[name]])
 
 
 def points(case, dtype=np.float64):
@@ -77,7 +86,7 @@ def test_every_function_of_the_reference_with_a_backend_has_twins():
     with_backend = {name for name in minimlp.__all__ if inspect.isfunction(getattr(minimlp, name))
                     and "backend" in inspect.signature(getattr(minimlp, name)).parameters}
     assert with_backend == set(REFERENCE)
-    assert {name: len(found) for name, found in TWINS.items()} == {
+    assert {name: len(found) - ON_DEVICE for name, found in TWINS.items()} == {
         **dict.fromkeys(REFERENCE, 1), "softmin": 2, "coverage": 2}
 
 
@@ -133,11 +142,12 @@ def test_softmin_equals_the_loops(twin, case, temperature):
 
 @twins("softmin")
 @every_dtype
-@pytest.mark.parametrize("first, second", [(0, 1), (7, 8), (511, 512), (3, 515), (512, 513)])
+@pytest.mark.parametrize("first, second", [(0, 1), (7, 8), (TILE - 1, TILE), (3, TILE + 3),
+                                           (TILE, TILE + 1)])
 @pytest.mark.parametrize("dimensions", [1, 2])
 def test_nearest_of_equals_is_the_first_across_tiles(twin, dtype, dimensions, first, second):
-    p, x = np.zeros((520, dimensions), dtype), np.zeros((2, dimensions), dtype)
-    p[:, 0], x[:, 0] = np.arange(2, 522), (0.5, -1)
+    p, x = np.zeros((TILE + 8, dimensions), dtype), np.zeros((2, dimensions), dtype)
+    p[:, 0], x[:, 0] = np.arange(2, TILE + 10), (0.5, -1)
     p[first] = p[second] = 1
     assert twin(p, x, 0.02)[2].tolist() == [first, first]
 
@@ -147,12 +157,13 @@ def test_nearest_of_equals_is_the_first_across_tiles(twin, dtype, dimensions, fi
 @pytest.mark.parametrize("dimensions", [1, 2])
 @pytest.mark.parametrize("order", [1, -1], ids=["nearer and nearer", "further and further"])
 def test_a_nearer_prototype_in_a_later_tile_outweighs_the_others(twin, dtype, dimensions, order):
-    p = np.linspace(2, 1, 520 * dimensions).reshape(520, -1).astype(dtype)[::order]
+    units = TILE + 8
+    p = np.linspace(2, 1, units * dimensions).reshape(units, -1).astype(dtype)[::order]
     x = np.zeros((2, dimensions), dtype)
     values, gradient, nearest, _ = twin(p, x, 0.5)
     expected = structural.softmin(*wide(p, x), 0.5)
     limit = bound(1e-12 if dtype == np.float64 else 1e-5, farthest(p, x), 0.5, EPS_OF[dtype])
-    assert nearest.tolist() == [519 if order == 1 else 0] * 2
+    assert nearest.tolist() == [units - 1 if order == 1 else 0] * 2
     assert relative_error(values, expected[0]) <= limit
     assert relative_error(gradient, expected[1]) <= limit
 
@@ -160,7 +171,7 @@ def test_a_nearer_prototype_in_a_later_tile_outweighs_the_others(twin, dtype, di
 @twins("softmin")
 @every_dtype
 @pytest.mark.parametrize("dimensions", [1, 2, 9])
-@pytest.mark.parametrize("units", [3, 513])
+@pytest.mark.parametrize("units", [3, TILE + 1])
 def test_prototypes_at_the_largest_coordinates_are_still_prototypes(twin, dtype, dimensions, units):
     largest = dtype(minimlp.checks.LARGEST[np.dtype(dtype).str[1:]])
     p, x = np.full((units, dimensions), -largest), np.full((2, dimensions), largest)
@@ -172,7 +183,7 @@ def test_prototypes_at_the_largest_coordinates_are_still_prototypes(twin, dtype,
 
 @twins("softmin")
 @every_dtype
-@pytest.mark.parametrize("units", [1, 3, 513])
+@pytest.mark.parametrize("units", [1, 3, TILE + 1])
 def test_a_temperature_above_every_distance_shares_samples_evenly(twin, dtype, units):
     """No place of a tile beyond the last prototype gets a share, far as the softmin reaches."""
     temperature = {np.float32: 1e37, np.float64: 1e150}[dtype]

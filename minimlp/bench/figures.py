@@ -1,5 +1,6 @@
 """The bench's figures, from its CSV files alone."""
 
+import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -7,6 +8,9 @@ from ..plots import saved
 from .tables import read_table
 
 # Okabe and Ito's colours, as everywhere; ours in blue, NumPy's in grey.
+GPU_COLOURS = {"gpu": "#0072B2", "gpu, from host": "#56B4E9", "cpu simd": "#555555",
+               "torch eager": "#D55E00", "torch compile": "#E69F00", "jax jit": "#CC79A7",
+               "cupy": "#009E73"}
 COLOURS = {"simd": "#0072B2", "cpu": "#56B4E9", "reference": "#555555", "numpy gemm": "#999999",
            "torch eager": "#D55E00", "torch compile": "#E69F00", "jax jit": "#CC79A7",
            "keops": "#009E73"}
@@ -175,3 +179,50 @@ def figures(directory):
     ceiling_shares(paths[1], rows["bench"])
     scaling(paths[2], rows["scaling"], rows["ceilings"])
     return paths
+
+
+def gpu_figures(directory):
+    """Draw the GPU's figure from its table; returns the path in a list."""
+    rows = read_table(directory / "gpu.csv")[1]
+    path = directory / "gpu.png"
+    gpu_times(path, rows)
+    return [path]
+
+
+def gpu_times(path, rows):
+    """Milliseconds a call against N = M, where the GPU overtakes the processor marked."""
+    dtypes, dimensions = (list(dict.fromkeys(row[name] for row in rows)) for name in ("dtype", "d"))
+    with saved(path, len(dtypes), len(dimensions), height=1.0 + 2.6 * len(dtypes), sharex=True,
+               sharey=True) as (figure, axes):
+        for axis, (dtype, d) in zip(axes.flat, [(dtype, d) for dtype in dtypes for d in dimensions]):
+            here = [row for row in rows if (row["dtype"], row["d"]) == (dtype, d) and row["ps_per_pair"]]
+            lines = {}
+            for row in here:
+                lines.setdefault(row["competitor"], []).append(
+                    (row["N"], row["ps_per_pair"] * row["N"] * row["M"] / 1e9))
+            for name, line in lines.items():
+                axis.plot(*zip(*line), marker="o", markersize=3.5, color=GPU_COLOURS[name])
+            size = crossover(dict(lines.get("gpu, from host", ())), dict(lines.get("cpu simd", ())))
+            if size:
+                axis.axvline(size, color="black", linewidth=1, linestyle=":")
+            axis.set(xscale="log", yscale="log", title=f"d = {d}, {dtype}")
+            plain(axis.xaxis)
+        for axis in axes[-1]:
+            axis.set_xlabel("N = M")
+        for axis in axes[:, 0]:
+            axis.set_ylabel("milliseconds a call")
+        names = list(dict.fromkeys(row["competitor"] for row in rows))
+        handles = [Line2D([], [], color=GPU_COLOURS[name], marker="o", markersize=4) for name in names]
+        figure.legend([*handles, Line2D([], [], color="black", linewidth=1, linestyle=":")],
+                      [*names, "the GPU overtakes, transfers counted"],
+                      loc="outside upper center", ncols=4)
+
+
+def crossover(gpu, cpu):
+    """The N where two lines of milliseconds cross, on logarithmic scales; None if they don't."""
+    sizes = sorted(set(gpu) & set(cpu))
+    gaps = [np.log(gpu[size] / cpu[size]) for size in sizes]
+    for (a, b), (gap, following) in zip(zip(sizes, sizes[1:]), zip(gaps, gaps[1:])):
+        if gap > 0 >= following:
+            return float(a * (b / a) ** (gap / (gap - following)))
+    return None

@@ -11,7 +11,8 @@ import numpy as np
 
 from .. import __version__
 
-LIBRARIES = ("numpy", "scipy", "numba", "llvmlite", "torch", "jax", "jaxlib", "pykeops")
+LIBRARIES = ("numpy", "scipy", "numba", "llvmlite", "numba-cuda", "torch", "jax", "jaxlib",
+             "pykeops", "cupy")
 
 
 def provenance():

@@ -17,7 +17,6 @@ from .processes import Field
 from .tables import table_text
 from .trainings import TRAININGS, study_part, trained
 
-BASE = "simd"               # what the others are compared with, and so asked in every round
 TELLING = 0.1               # seconds of a call from which the next size's time can be told
 # Where the libraries keep what they compiled; and: no processes of their own, no other device.
 CACHES = "NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "KEOPS_CACHE_FOLDER"
@@ -83,6 +82,10 @@ QUICK = BenchConfig(sizes=(100, 2048), dimensions=(1, 8), dtypes=("float64",),
 class Bench:
     """One run of the bench: its settings, its progress line, a folder for caches and truths."""
 
+    kind, competitors = "kernel", COMPETITORS
+    base = "simd"               # what the others are compared with, and so asked in every round
+    unit, units = "ns", 1e9     # of time, and how many there are in a second
+
     def __init__(self, config, progress=False):
         self.config, self.line = config, Progress(1, progress)
 
@@ -107,7 +110,7 @@ class Bench:
 
     def missing(self):
         """Competitors whose library is not there, with its name."""
-        needs = {**{name: COMPETITORS[name][1] for name in self.config.competitors},
+        needs = {**{name: self.competitors[name][1] for name in self.config.competitors},
                  **{name: TRAININGS[name].package for name in self.config.trainings}}
         return {name: library for name, library in needs.items()
                 if importlib.util.find_spec(library) is None}
@@ -128,7 +131,7 @@ class Bench:
     def kernels(self, ceilings):
         rows = []
         names = self.present(self.config.competitors)
-        with self.field("kernel", names) as field:
+        with self.field(self.kind, names) as field:
             for dtype in self.config.dtypes:
                 for d in self.config.dimensions:
                     slowest = {}        # seconds a pair of each, from the size before
@@ -144,19 +147,21 @@ class Bench:
         tasks = {}
         for name in names:
             expected = slowest.get(name, 0.0) * problem.pairs
-            too_long = name != BASE and expected > self.config.call_limit
+            too_long = name != self.base and expected > self.config.call_limit
             tasks[name] = f"about {expected:.0f} s a call, more than {self.config.call_limit:.0f} s" \
                 if too_long else task
-        found = field.alternate(tasks, self.config.rounds, self.config.budget, BASE, show)
+        found = field.alternate(tasks, self.config.rounds, self.config.budget, self.base, show)
         rows = []
         for name, result in found.items():
-            row = {"competitor": name, **problem._asdict(), **spread(result, 1e9 / problem.pairs, "ns"),
-                   "ratio_to_simd": ratio(result, found.get(BASE)),
+            row = {"competitor": name, **problem._asdict(),
+                   **spread(result, self.units / problem.pairs, self.unit),
+                   f"ratio_to_{self.base}": ratio(result, found.get(self.base)),
                    "peak_megabytes": self.peak_memory(name, problem, result, show)}
-            ns = row["ns_per_pair"] = row["ns"]
-            if ns is not None:
-                slowest[name] = ns / 1e9 if ns * problem.pairs / 1e9 > TELLING else 0.0
-                row.update(shares(ns, problem, ceilings))
+            taken = row[f"{self.unit}_per_pair"] = row[self.unit]
+            if taken is not None:
+                seconds = taken / self.units
+                slowest[name] = seconds if seconds * problem.pairs > TELLING else 0.0
+                row.update(shares(taken, problem, ceilings, self.unit))
             rows.append(row)
         return rows
 
@@ -188,9 +193,9 @@ class Bench:
                         "steps": TRAININGS[name].steps} for name in names}
         with self.field("training", names) as field:
             small = self.small_trainings(field, names)
-            found = field.alternate(tasks, self.config.rounds, 10 * self.config.budget, BASE,
+            found = field.alternate(tasks, self.config.rounds, 10 * self.config.budget, self.base,
                                     self.show("study"))
-        return [study_row(name, sizes, result, found.get(BASE), small[name])
+        return [study_row(name, sizes, result, found.get(self.base), small[name])
                 for name, result in found.items()]
 
     def small_trainings(self, field, names):
@@ -257,12 +262,13 @@ def ratio(result, base, share=1.0):
     return float(np.median(ratios)) if ratios and base else None
 
 
-def shares(ns, problem, ceilings):
-    """Shares of the ceilings that ns nanoseconds a pair are (see ceilings.py)."""
-    best = {row["operation"]: row["ns"] for row in ceilings
-            if row["dtype"] == problem.dtype and row["threads"] == max(r["threads"] for r in ceilings)}
-    return {"multiply_add_share": 2 * problem.d * best["multiply-add"] / ns,
-            "exp_share": best["exp2"] / ns} if best else {}
+def shares(taken, problem, ceilings, unit="ns"):
+    """Shares of the ceilings that so much time a pair is (see ceilings.py)."""
+    most = max((row.get("threads", 1) for row in ceilings), default=1)
+    best = {row["operation"]: row[unit] for row in ceilings
+            if row["dtype"] == problem.dtype and row.get("threads", 1) == most}
+    return {"multiply_add_share": 2 * problem.d * best["multiply-add"] / taken,
+            "exp_share": best["exp2"] / taken} if best else {}
 
 
 def run_bench(directory, config=FULL, progress=False):
@@ -287,7 +293,12 @@ def run_bench(directory, config=FULL, progress=False):
     from .figures import figures
     with Bench(config, progress) as bench:
         rows, missing = bench.run(), bench.missing()
-    notes = [*provenance(), f"settings: {config.text()}"]
+    return rows, missing, [*write_tables(directory, rows, config), *figures(directory)]
+
+
+def write_tables(directory, rows, config, notes=()):
+    """The tables with their headers; returns their paths."""
+    notes = [*provenance(), *notes, f"settings: {config.text()}"]
     for name, table in rows.items():
         replace(directory / name, table_text(name, table, notes).encode())
-    return rows, missing, [*(directory / name for name in rows), *figures(directory)]
+    return [directory / name for name in rows]

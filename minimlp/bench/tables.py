@@ -17,6 +17,11 @@ COLUMNS = {
     "scaling.csv": ("axis", "competitor", "N", "M", "d", "dtype", "threads", "ns_per_pair", "ns_low",
                     "ns_high", "timings", "failure"),
     "ceilings.csv": ("operation", "dtype", "threads", "ns"),
+    "gpu.csv": ("competitor", "N", "M", "d", "dtype", "ps_per_pair", "ps_low", "ps_high", "timings",
+                "ratio_to_gpu", "first_call_seconds", "value_error", "gradient_error",
+                "multiply_add_share", "exp_share", "failure"),
+    "gpu_ceilings.csv": ("operation", "dtype", "ps"),
+    "gpu_training.csv": ("backend", "N", "dtype", "steps", "seconds_a_step", "failure"),
 }
 NOTES = {
     "bench.csv": "coverage and its gradient; ns_low, ns_high: quartiles; ratio_to_simd: median of the "
@@ -26,6 +31,15 @@ NOTES = {
                  "was timed, seconds_whole_study is seconds divided by that share; first calls: of 16 "
                  "runs of 20 steps and of that share, compilation in them",
     "scaling.csv": "coverage and its gradient, one of N = M, d and threads at a time",
+    "gpu.csv": "coverage and its gradient on a GPU, data there before and after; 'gpu, from host': NumPy "
+               "arrays in and out, with the transfers; 'cpu simd': the same machine's processor; "
+               "ps_low, ps_high: quartiles; ratio_to_gpu: median of the ratios within a round; errors: "
+               "relative, against np.longdouble; shares: of gpu_ceilings.csv, 2 d multiply-adds and an "
+               "exp a pair (ours takes two exps)",
+    "gpu_ceilings.csv": "picoseconds for one multiply-add, exponential or byte copied, the whole card, "
+                        "at best",
+    "gpu_training.csv": "one network with N = M, d = 1, all losses active: seconds a step; on the CPU of "
+                        "the objective with its gradient, which is what a step takes",
     "ceilings.csv": "nanoseconds for one multiply-add or exponential, all threads together, at best",
 }
 

@@ -28,8 +28,11 @@ SMALL = {"N": 96, "M": 80}  # a first call that compiles and takes no memory to 
 def kernel(name):
     """A competitor of competitors.py."""
     from .competitors import COMPETITORS
+    return competitor(*COMPETITORS[name])
+
+
+def competitor(make, library):
     from .problems import Problem
-    make, library = COMPETITORS[name]
     importlib.import_module(library)
 
     def prepare(truth=None, **problem):
@@ -42,6 +45,12 @@ def kernel(name):
                     "gradient_error": relative_error(gradient, true["gradient"])}
         return make(*Problem(**problem).draw()), errors
     return prepare
+
+
+def gpu(name):
+    """A competitor of gpu.py."""
+    from .gpu import COMPETITORS
+    return competitor(*COMPETITORS[name])
 
 
 def training(name):
@@ -57,9 +66,15 @@ def training(name):
 
 
 def ceiling(name):
-    """What the machine can do at most, by ceilings.py."""
-    from .ceilings import ceilings
-    return lambda **task: (lambda: ceilings(**task), lambda result: {"ceilings": result})
+    """What the machine, or its GPU, can do at most: by ceilings.py, gpu.py."""
+    module = importlib.import_module("." + ("gpu_ceilings" if name == "gpu" else "ceilings"), __package__)
+    return lambda **task: (lambda: module.ceilings(**task), lambda result: {"ceilings": result})
+
+
+def step(backend):
+    """Seconds a step of one large training."""
+    from .gpu import step_seconds
+    return lambda **task: (lambda: step_seconds(backend, **task), lambda result: {"step": result})
 
 
 def serve(prepare, requests, reply):
@@ -76,7 +91,7 @@ def serve(prepare, requests, reply):
                 reply(first=first, **errors(result))
                 del result
             elif request["do"] == "time":
-                reply(seconds=repeated(call))
+                reply(seconds=call.seconds() if hasattr(call, "seconds") else repeated(call))
             else:
                 reply(memory=peak(prepare, request["task"]))
         except Exception as error:
@@ -132,7 +147,8 @@ def main(kind, name):
     signal.signal(signal.SIGINT, signal.SIG_IGN)        # Ctrl-C is the parent's to answer
     limit_memory()
     try:
-        prepare = {"kernel": kernel, "training": training, "ceiling": ceiling}[kind](name)
+        prepare = {"kernel": kernel, "training": training, "ceiling": ceiling, "gpu": gpu,
+                   "step": step}[kind](name)
     except Exception as error:
         reply(failure=one_line(error))
         return

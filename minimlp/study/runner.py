@@ -23,7 +23,7 @@ def run_study(config, executor=None, jobs=1, log=None, progress=False):
         `mpi4py.futures.MPIPoolExecutor()` will do.
     jobs : int
         Without an executor: the number of workers, processes with the reference and threads
-        with compiled kernels; 1 is this process.
+        with compiled kernels; 1 is this process, and so is a GPU, which takes one run at a time.
     log : RunLog, optional
         Where finished runs are kept; in memory when left out.
     progress : bool
@@ -48,7 +48,7 @@ def run_study(config, executor=None, jobs=1, log=None, progress=False):
     line = Progress(len(todo), progress, "compiling the kernels, once for this version" if threads else "")
     if executor is not None:
         submit_all(executor, config, todo, log, line)
-    elif jobs == 1 or len(todo) < 2:
+    elif jobs == 1 or len(todo) < 2 or config.backend == "gpu":
         for run in todo:
             log.append(run, timed(config, run))
             line.advance()
