@@ -5,8 +5,9 @@
 Runs the tests marked `gpu` (which fail where there is no GPU), what `minimlp info` says, and
 `minimlp bench --gpu`; shows what they print and keeps it, dated, in DIR/gpu.log beside the
 tables and the figure.  Nothing is downloaded: on a machine without network, unpack numba,
-llvmlite, numba-cuda, cuda-bindings, cuda-core, cuda-pathfinder and pytest into a folder and
-put that on PYTHONPATH, with a CUDA toolkit in CUDA_HOME.  It takes less than 8 minutes.
+llvmlite, numba-cuda, cuda-bindings, cuda-core, cuda-pathfinder, and what the machine lacks of
+numpy, scipy, matplotlib, pytest and what these need, into a folder and put that on PYTHONPATH,
+with a CUDA toolkit in CUDA_HOME.  It is made to take less than 8 minutes.
 """
 
 import argparse

@@ -94,6 +94,8 @@ def is_on_device(value):
 
 def as_array(name, value):
     if is_on_device(value):
+        if getattr(value, "__cuda_array_interface__", {}).get("strides") is not None:
+            raise InputError(f"{name}: an array on a GPU must be contiguous, the last axis first")
         return value
     if isinstance(value, np.ma.MaskedArray):
         raise InputError(f"{name} is a masked array: expected one without a mask")
@@ -111,7 +113,7 @@ def array(name, value, shape, real=False):
     value = as_array(name, value)
     if value.dtype.kind in "iu" and not is_on_device(value):
         value = value.astype(float)
-    if value.dtype.kind + str(value.itemsize) not in (("f4", "f8") if real else
+    if value.dtype.kind + str(value.dtype.itemsize) not in (("f4", "f8") if real else
                                                       ("f4", "f8", "c8", "c16")):
         raise InputError(f"{name} has type {value.dtype}: expected float32 or float64")
     fits = len(shape) == value.ndim and all(
@@ -153,8 +155,8 @@ def params(value, dimensions=None):
     if not isinstance(value, Params):
         raise InputError(f"params = {short(value)}: expected minimlp.Params")
     b = points("params.b", value.b, dimensions)
-    return Params(w=array("params.w", value.w, (len(b),)), b=b,
-                  v=array("params.v", value.v, (len(b),)), c=array("params.c", value.c, ()))
+    return Params(w=array("params.w", value.w, b.shape[:1]), b=b,
+                  v=array("params.v", value.v, b.shape[:1]), c=array("params.c", value.c, ()))
 
 
 def at_finite_prototypes(value):

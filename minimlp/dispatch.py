@@ -120,7 +120,9 @@ def init_params(x, width, seed):
 
 @documented(gaussian.prototypes)
 def prototypes(params):
-    params, = on_host("numpy", [checks.params(params)])
+    params = checks.params(params)
+    if checks.is_on_device(params.w):
+        raise checks.InputError("params lie on a GPU: copy them to the host")
     return gaussian.prototypes(checks.at_finite_prototypes(params))
 
 

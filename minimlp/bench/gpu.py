@@ -1,8 +1,8 @@
 """Coverage and its gradient on a GPU, once for each competitor; and one large training.
 
 Each competitor takes prototypes (M, d), samples (N, d) and the temperature, and keeps them
-on the device; a call computes value and gradient there.  It is timed by events of the
-device, which do not count what the host does meanwhile.
+on the device; a call computes value and gradient there.  It is timed by events of the device,
+so what the host does while the device waits for it counts.
 """
 
 from time import perf_counter
@@ -122,7 +122,11 @@ def torch_call(loss, prototypes, x, temperature):
 
 
 def jax_jit(prototypes, x, temperature):
+    import jax
+
     from .competitors import jax_jit as make
+    if jax.default_backend() != "gpu":
+        raise RuntimeError("this JAX has no GPU")
     run = make(prototypes, x, temperature)
     return Call(run, lambda result: [np.asarray(array) for array in result])
 

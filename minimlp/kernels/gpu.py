@@ -16,13 +16,22 @@ dimensions unroll, and arrays that they index become registers.  gpu_twins.py la
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from math import exp, log, sqrt
+from pathlib import Path
 
 import numpy as np
-from numba import config, cuda
+from numba import config
 
+try:
+    import _numba_cuda_redirector       # noqa: F401  which a folder on PYTHONPATH does not start
+except ImportError:
+    pass
+from numba import cuda
+
+from ..checks import InputError
 from .scalar import (LOG2_E, moment, response_exponent, response_gradient, separation_exponent,
                      softmax_exponent)
 
+config.CUDA_LOW_OCCUPANCY_WARNINGS = 0      # one block that adds up is meant to be one
 SIMULATED = config.ENABLE_CUDASIM
 # Threads of a block, and of the one block that adds up, powers of two; of the simulator, which
 # runs them one by one, a few.
@@ -39,10 +48,16 @@ def missing():
     if SIMULATED:
         return None
     try:
-        import numba_cuda       # noqa: F401
+        import numba_cuda
     except ImportError:
         return f"the package numba-cuda is not installed: {INSTALL}"
-    return None if cuda.is_available() else "no NVIDIA driver with a GPU was found"
+    if not Path(cuda.__file__).is_relative_to(Path(numba_cuda.__file__).parent):
+        return "numba.cuda was imported before numba-cuda could take its place"
+    if not cuda.cudadrv.driver.driver.is_available:
+        return "no NVIDIA driver with a GPU was found"
+    if not cuda.cudadrv.nvvm.is_available():
+        return f"NVIDIA's compiler nvvm was not found: {INSTALL}"
+    return None
 
 
 def diagnosis():
@@ -59,7 +74,7 @@ def diagnosis():
                                  cuda_paths.get_cuda_paths().items()
                                  if name in ("nvvm", "nvrtc") and entry.info) or "no compiler found"
     error = cuda.cuda_error()
-    if error or not cuda.is_available():
+    if error or not cuda.cudadrv.driver.driver.is_available:
         found["driver"] = " ".join((error or "no GPU").split())
     else:
         found["driver"] = "CUDA {}.{}".format(*cuda.cudadrv.driver.driver.get_version())
@@ -85,6 +100,9 @@ def exp2_of(kind):
 def tile_size(kind, dimensions):
     """How many points a block keeps in shared memory: a power of two, up to its threads."""
     room = SHARED // (dimensions * np.dtype(kind).itemsize)
+    if room == 0:
+        raise InputError(f"x has {dimensions} dimensions: the GPU kernels take at most "
+                         f"{SHARED // np.dtype(kind).itemsize} in {np.dtype(kind)}")
     return min(THREADS, 1 << room.bit_length() - 1)
 
 
@@ -92,10 +110,12 @@ def per_thread(kind, dimensions):
     """How many points a thread answers for, and with how many of a tile it pairs them at once.
 
     Coordinates and costs of these fill the registers.  Points of too many dimensions for that
-    lie in slower memory, and four of them make the most of each number of the tile.
+    lie in slower memory, where four of them make the most of each number of the tile; one, if
+    they are so large that all threads together would fill the card.
     """
     size = np.dtype(kind).itemsize
-    own = min(4, 64 // (dimensions * size)) if dimensions * size <= 64 else 4
+    bytes_each = dimensions * size
+    own = min(4, 64 // bytes_each) if bytes_each <= 64 else 4 if bytes_each <= 512 else 1
     return own, min(GROUP // size, tile_size(kind, dimensions))
 
 
@@ -329,7 +349,10 @@ def overlap_kernel(kind):
 
     @cuda.jit
     def kernel(hidden, scale, products, others):
-        """Of each sample: sum_{j<k} h_ij h_ik; and scale sum_{k != j} h_ik of each unit."""
+        """Of each sample: sum_{j<k} h_ij h_ik; and scale sum_{k != j} h_ik of each unit.
+
+        Neighbouring threads read numbers that lie M apart: simple, and slow.
+        """
         i = cuda.grid(1)
         if i < len(hidden):
             before, after, product = zero, zero, zero

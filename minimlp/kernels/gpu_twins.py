@@ -30,8 +30,8 @@ def to_device(array):
     """A device array of Numba's; one of another library's is not copied."""
     if hasattr(array, "__cuda_ndarray__"):
         return array
-    return (cuda.as_cuda_array(array) if is_on_device(array)
-            else cuda.to_device(np.asarray(array, order="C")))
+    # np.array, for one that only looks contiguous, of stride 0, would have its kernels compiled again.
+    return cuda.as_cuda_array(array) if is_on_device(array) else cuda.to_device(np.array(array, order="C"))
 
 
 def to_host(array):
@@ -44,8 +44,9 @@ def twin(function):
     @wraps(function)
     def wrapped(*arguments, **named):
         found = []
-        arrays_mapped(lambda array: found.append(is_on_device(array)), arguments)
-        result = function(*arrays_mapped(to_device, arguments), **named)
+        arrays_mapped(lambda array: found.append(is_on_device(array)), (*arguments, *named.values()))
+        result = function(*arrays_mapped(to_device, arguments),
+                          **{name: arrays_mapped(to_device, value) for name, value in named.items()})
         return result if any(found) else arrays_mapped(to_host, result)
     return wrapped
 
