@@ -1,10 +1,11 @@
 """What the CUDA kernels compile to, for compute capability 9.0, without a GPU.
 
-    python benchmarks/ptx.py
+    python benchmarks/ptx.py [numbers of dimensions]
 
 Of each kernel, type and number of dimensions: registers a thread, bytes of shared memory a
 block, bytes of registers spilled, bytes of the stack (points of too many dimensions for the
-registers), and how many instructions of some kinds stand in the innermost code.  It needs
+registers), and how many instructions of some kinds stand in the code: 2^y of the hardware,
+multiply-adds written as such (the assembler makes more), float64 ones, 16-byte loads.  It needs
 numba-cuda, NVIDIA's compiler (nvvm, nvrtc) and its assembler ptxas: the packages
 `nvidia-nvvm nvidia-cuda-nvrtc nvidia-cuda-nvcc`, or a CUDA toolkit in CUDA_HOME.
 """
@@ -15,6 +16,8 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,7 +27,7 @@ from numba import cuda, float32, float64, int64, types
 from minimlp.kernels import gpu
 
 CAPABILITY = 9, 0
-DIMENSIONS = 1, 2, 8, 64
+DIMENSIONS = 1, 2, 8, 32, 64
 COLUMNS = "kernel", "type", "d", "registers", "shared", "spilled", "stack", "ex2", "fma", "f64", "wide"
 
 
@@ -98,6 +101,7 @@ def table(dimensions=DIMENSIONS):
 
 
 if __name__ == "__main__":
+    print(f"compute capability 9.0, numba-cuda {version('numba-cuda')}, {date.today()}")
     print(("{:20}" + "{:>10}" * (len(COLUMNS) - 1)).format(*COLUMNS))
     for row in table(tuple(map(int, sys.argv[1:])) or DIMENSIONS):
         print(("{:20}" + "{:>10}" * (len(COLUMNS) - 1)).format(*(row[name] for name in COLUMNS)))

@@ -175,7 +175,8 @@ def toolchain_missing():
     return None
 
 
-REGISTERS = 168         # with which three blocks of 128 threads fit a multiprocessor
+# A thread's, of 65536: with 200 ten warps have room on a multiprocessor; 255 is the most there is.
+REGISTERS = {"float32": 200, "float64": 255}
 
 
 @pytest.mark.skipif(toolchain_missing() is not None, reason=str(toolchain_missing()))
@@ -189,11 +190,10 @@ def test_every_kernel_compiles_for_a_real_gpu_without_spills_and_in_its_own_type
         assert row["registers"] > 0, key
         if row["type"] == "float32":
             assert row["f64"] == 0, key
-        if row["type"] == "float32" or row["d"] <= 8:
-            assert row["spilled"] == 0, key
+        assert row["spilled"] == 0, key
         if row["d"] <= 8:
             assert row["stack"] == 0, key
-            assert row["registers"] <= (255 if row["type"] == "float64" else REGISTERS + 32), key
+            assert row["registers"] <= REGISTERS[row["type"]], key
     assert by["softmin", "float32", 1]["ex2"] >= 32 and by["softmin gradient", "float32", 1]["ex2"] == 32
 
 

@@ -119,6 +119,12 @@ def per_thread(kind, dimensions):
     return own, min(GROUP // size, tile_size(kind, dimensions))
 
 
+def unrolled(kind, dimensions):
+    """Whether the registers hold a point, its gradient and the rest.  If not, the end of the loops
+    over dimensions is kept from the compiler: it would unroll them and run out of registers."""
+    return dimensions <= (64 if kind is np.float32 else 24)
+
+
 @cuda.jit(device=True)
 def bounds(count, share):
     """The share of so many points that this block goes through: from where to where."""
@@ -310,6 +316,7 @@ def softmin_gradient_kernel(kind, dimensions):
 @specialised
 def separation_kernel(kind, dimensions):
     exp2, size, zero = exp2_of(kind), tile_size(kind, dimensions), kind(0)
+    known = unrolled(kind, dimensions)
 
     @cuda.jit(**options(kind))
     def kernel(p, scale, share, row_sums, gradient):
@@ -317,8 +324,8 @@ def separation_kernel(kind, dimensions):
         tile = cuda.shared.array((dimensions, size), kind)
         mine = cuda.local.array(dimensions, kind)
         push = cuda.local.array(dimensions, kind)
-        j = cuda.grid(1)
-        for k in range(dimensions):
+        j, d = cuda.grid(1), dimensions if known else p.shape[1]
+        for k in range(d):
             mine[k], push[k] = p[min(j, len(p) - 1), k], zero
         row_sum = zero
         begin, end = bounds(len(p), share)
@@ -328,17 +335,17 @@ def separation_kernel(kind, dimensions):
             cuda.syncthreads()
             for other in range(count):
                 square = zero
-                for k in range(dimensions):
+                for k in range(d):
                     difference = mine[k] - tile[k, other]
                     square += difference * difference
                 near = exp2(separation_exponent(square, scale)) if first + other != j else zero
                 row_sum += near
-                for k in range(dimensions):
+                for k in range(d):
                     push[k] += near * (mine[k] - tile[k, other])
             cuda.syncthreads()
         if j < len(p):
             row_sums[cuda.blockIdx.y, j] = row_sum
-            for k in range(dimensions):
+            for k in range(d):
                 gradient[cuda.blockIdx.y, j * dimensions + k] = push[k]
     return kernel
 
@@ -394,7 +401,7 @@ def forward_kernel(kind, dimensions):
 
 @specialised
 def backward_kernel(kind, dimensions):
-    zero = kind(0)
+    zero, known = kind(0), unrolled(kind, dimensions)
 
     @cuda.jit(**options(kind))
     def kernel(w, b, v, x, hidden, d_output, d_hidden, looks_at_hidden, share, gradient):
@@ -402,11 +409,11 @@ def backward_kernel(kind, dimensions):
 
         Neighbouring threads read neighbouring numbers of `hidden`.
         """
-        j = cuda.grid(1)
+        j, d = cuda.grid(1), dimensions if known else x.shape[1]
         d_b = cuda.local.array(dimensions, kind)
         if j < len(w):
             d_w, d_v = zero, zero
-            for k in range(dimensions):
+            for k in range(d):
                 d_b[k] = zero
             begin, end = bounds(len(x), share)
             for i in range(begin, end):
@@ -414,7 +421,7 @@ def backward_kernel(kind, dimensions):
                 d_h = d_hidden[i, j] if looks_at_hidden else zero
                 d_z = response_gradient(d_output[i], v[j], d_h, h)
                 d_v += d_output[i] * h
-                for k in range(dimensions):
+                for k in range(d):
                     z = w[j] * x[i, k] + b[j, k]
                     d_w += d_z * z * x[i, k]
                     d_b[k] += d_z * z
@@ -485,7 +492,7 @@ def merge_responses_kernel(kind):
 @specialised
 def parameter_gradient_kernel(kind, dimensions):
     exp2, size = exp2_of(kind), tile_size(kind, dimensions)
-    log2_e, zero = kind(LOG2_E), kind(0)
+    log2_e, zero, known = kind(LOG2_E), kind(0), unrolled(kind, dimensions)
 
     @cuda.jit(**options(kind))
     def kernel(w, b, v, x, d_output, scale, sums, share, gradient):
@@ -495,10 +502,10 @@ def parameter_gradient_kernel(kind, dimensions):
         s = cuda.shared.array(size, kind)
         bias = cuda.local.array(dimensions, kind)
         d_b = cuda.local.array(dimensions, kind)
-        unit = cuda.grid(1)
+        unit, d = cuda.grid(1), dimensions if known else x.shape[1]
         j = min(unit, len(w) - 1)
         weight, height, d_w, d_v = w[j], v[j], zero, zero
-        for k in range(dimensions):
+        for k in range(d):
             bias[k], d_b[k] = b[j, k], zero
         begin, end = bounds(len(x), share)
         for first in range(begin, end, size):
@@ -509,7 +516,7 @@ def parameter_gradient_kernel(kind, dimensions):
             cuda.syncthreads()
             for i in range(count):
                 square, along = zero, zero
-                for k in range(dimensions):
+                for k in range(d):
                     z = weight * tile[k, i] + bias[k]
                     square += z * z
                     along += z * tile[k, i]
@@ -517,7 +524,7 @@ def parameter_gradient_kernel(kind, dimensions):
                 d_z = response_gradient(d_f[i], height, scale * (s[i] - h), h)
                 d_v += d_f[i] * h
                 d_w += d_z * along
-                for k in range(dimensions):
+                for k in range(d):
                     d_b[k] += d_z * (weight * tile[k, i] + bias[k])
             cuda.syncthreads()
         if unit < len(w):
