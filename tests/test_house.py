@@ -13,10 +13,11 @@ import minimlp
 
 PACKAGE = Path(minimlp.__file__).parent
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = [{"gaussian", "structural"}, {"loss", "checks", "data"}, {"train", "gradcheck"},
+LAYERS = [{"gaussian", "structural", "activations"}, {"loss", "checks", "data", "two_layer"},
+          {"train", "gradcheck"},
           {"kernels"}, {"dispatch"}, {"metrics", "forces"}, {"study"}, {"plots"}, {"bench"}, {"cli"}]
 FOLDERS = ("kernels", "study", "bench")
-REFERENCE = ("gaussian", "structural", "loss", "train")
+REFERENCE = ("gaussian", "structural", "loss", "train", "activations", "two_layer")
 
 
 def run_python(code):
