@@ -18,7 +18,7 @@ import pytest
 
 import minimlp
 from cases import wide
-from minimlp import InputError, loss, relative_error, structural
+from minimlp import InputError, gaussian, loss, relative_error, structural
 from minimlp.bench import figures, tables
 from minimlp.cli import main
 from minimlp.kernels import gpu, gpu_twins
@@ -197,7 +197,22 @@ def test_every_kernel_compiles_for_a_real_gpu_without_spills_and_in_its_own_type
     assert by["softmin", "float32", 1]["ex2"] >= 32 and by["softmin gradient", "float32", 1]["ex2"] == 32
 
 
+def test_points_too_large_for_the_shared_memory_are_refused():
+    assert gpu.tile_size(np.float64, 5000) == 1
+    with pytest.raises(InputError, match="x has 5001 dimensions: .* at most 5000 in float64"):
+        gpu.tile_size(np.float64, 5001)
+
+
 # On a GPU or its simulator.
+
+@on_device
+def test_arrays_by_name_reach_the_device():
+    params, x, y, p = problem()
+    hidden = gaussian.forward(params, x)[1]
+    ours = gpu_twins.backward(params, x, hidden, y, d_hidden=hidden[::-1])
+    theirs = gaussian.backward(params, x, hidden, y, hidden[::-1])
+    assert relative_error(ours.to_vector(), theirs.to_vector()) <= 1e-12
+
 
 @on_device
 @pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["f8", "f4"])
