@@ -194,6 +194,9 @@ def run_bench_command(args):
     from .bench import measure, measure_gpu, tables
 
     reason = available_backends()["gpu"]
+    if not reason and not args.quick:
+        from .kernels import gpu
+        reason = "the simulator has no speed to measure; --quick shows its logic" if gpu.SIMULATED else None
     if args.gpu and reason:
         raise checks.InputError(f"--gpu: {reason}")
     make_folder(args.out)

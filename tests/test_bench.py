@@ -151,7 +151,7 @@ def test_bench_writes_tables_and_figures(tmp_path, capsys, monkeypatch):
     listed = [line.strip() for line in printed.split("\nwrote\n")[1].splitlines()]
     names = ["bench.csv", "study.csv", "scaling.csv", "ceilings.csv",
              "kernels.png", "ceilings.png", "scaling.png"]
-    assert listed == [str(tmp_path / "out" / name) for name in names]
+    assert listed[:len(names)] == [str(tmp_path / "out" / name) for name in names]     # a GPU's follow
     drawn = [(tmp_path / "out" / name).read_bytes() for name in names[-3:]]
     assert all(content[:4] == b"\x89PNG" for content in drawn)
     figures.figures(tmp_path / "out")

@@ -57,7 +57,8 @@ def test_without_a_gpu_the_backend_is_refused_in_one_line(capsys, tmp_path):
         minimlp.coverage(p, x, 0.1, backend="gpu")
     assert "\n" not in str(caught.value)
     assert main(["study", "--quick", "--backend", "gpu", "--out", str(tmp_path / "s")]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "backend = 'gpu'" in error
 
 
 def test_without_numba_cuda_the_reason_says_how_to_install_it(monkeypatch):
@@ -204,6 +205,13 @@ def test_points_too_large_for_the_shared_memory_are_refused():
 
 
 # On a GPU or its simulator.
+
+@on_device
+@pytest.mark.skipif(not SIMULATED, reason="a GPU is measured")
+def test_the_simulator_is_not_measured(capsys, tmp_path):
+    assert main(["bench", "--gpu", "--out", str(tmp_path / "out")]) == 2
+    assert "the simulator has no speed to measure" in capsys.readouterr().err
+
 
 @on_device
 def test_arrays_by_name_reach_the_device():

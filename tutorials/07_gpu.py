@@ -195,8 +195,8 @@ with plots.saved("figures/07_answer.png", 1, 2, height=3.5) as (_, [[pairs, sums
 # ## What is known without a GPU
 #
 # `python benchmarks/ptx.py` compiles every kernel for an H200 and counts registers, shared memory and
-# instructions. In one dimension, in float32, each of the two passes comes to about 7.5 machine
-# instructions a pair, an exp among them. A multiprocessor starts 128 instructions a cycle and 16
+# instructions. Disassembled (`nvdisasm`), in one dimension and float32, each of the two passes comes
+# to about 7.5 instructions a pair, an exp among them and the rare branch left out. A multiprocessor starts 128 instructions a cycle and 16
 # exps: an exp keeps its unit as busy as 8 instructions keep theirs.
 
 # %%

@@ -145,7 +145,8 @@ def main(kind, name):
         print(json.dumps(content), file=pipe, flush=True)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)        # Ctrl-C is the parent's to answer
-    limit_memory()
+    if kind not in ("gpu", "step"):     # CUDA reserves more addresses than there is memory
+        limit_memory()
     try:
         prepare = {"kernel": kernel, "training": training, "ceiling": ceiling, "gpu": gpu,
                    "step": step}[kind](name)
