@@ -1,10 +1,11 @@
-"""The fit (E3) and the objective (E7): what a network is trained on, in NumPy.
+"""What a network is trained on, in NumPy: fit (E3), logistic loss (E14), objective (E7).
 
 Nothing here checks its arguments: the public forms do (dispatch.py).
 """
 
 import numpy as np
 
+from .activations import softplus
 from .gaussian import Params, backward, forward, prototypes, prototypes_backward
 from .structural import coverage, overlap, separation
 
@@ -27,6 +28,45 @@ def fit(output, y):
     """
     residual = output - y
     return np.mean(residual * residual), (2 / len(y)) * residual
+
+
+def square(output, y):
+    """The fit (E3) with its second derivative: d^2L/df_i^2 = 2/N.
+
+    Parameters
+    ----------
+    output, y : array (N,)
+
+    Returns
+    -------
+    value : float
+    gradient, curvature : array (N,)
+        dL/df and d^2L/df^2.
+    """
+    return *fit(output, y), np.full(len(y), 2 / len(y))
+
+
+def logistic(output, y):
+    """Logistic loss (E14), y_i = +-1, with its first and second derivative.
+
+        L = (1/N) sum_i l(-y_i f_i),   l(m) = log(1 + e^m)
+        dL/df_i = -(y_i/N) l'(-y_i f_i),   d^2L/df_i^2 = (1/N) l''(-y_i f_i)
+
+    Parameters
+    ----------
+    output, y : array (N,)
+
+    Returns
+    -------
+    value : float
+    gradient, curvature : array (N,)
+        dL/df and d^2L/df^2.
+    """
+    value, slope, curvature = softplus(-y * output)
+    return np.mean(value), -y * slope / len(y), curvature / len(y)
+
+
+LOSSES = {"square": square, "logistic": logistic}
 
 
 def objective(params, x, y, coefficients, temperatures, extra=None):

@@ -8,7 +8,7 @@ import pytest
 import naive
 from cases import CASES, assert_gradient, bound, farthest, make, wide
 from minimlp import coverage, forward, objective, overlap, prototypes, relative_error, separation
-from minimlp.loss import STRUCTURAL, fit
+from minimlp.loss import LOSSES, STRUCTURAL, fit
 
 MASKS = [mask for size in range(4) for mask in combinations(STRUCTURAL, size)]
 WEIGHTS = {"coverage": 0.1, "separation": 0.7, "overlap": 0.3, "far": 0.2}
@@ -184,3 +184,25 @@ def test_separation_and_overlap_vanish_for_a_single_unit():
     alone, alone_gradient, _ = objective(params, x, y, {}, {})
     assert terms["separation"] == terms["overlap"] == 0
     assert value == alone and (gradient.to_vector() == alone_gradient.to_vector()).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("samples", [1, 8])
+def test_losses_of_the_outputs_agree_with_the_complex_step(name, samples):
+    random = np.random.default_rng(3)
+    output, y, h = 3 * random.normal(size=samples), random.choice([-1.0, 1.0], samples), 1e-30
+    value, gradient, curvature = LOSSES[name](output, y)
+    for i, unit in enumerate(np.eye(samples)):
+        step = LOSSES[name](output + 1j * h * unit, y)
+        assert relative_error(gradient[i], step[0].imag / h) <= 1e-12
+        assert relative_error(curvature[i], step[1][i].imag / h) <= 1e-12
+    assert value == LOSSES[name](output, y)[0] > 0
+
+
+def test_logistic_loss_by_hand_and_far_out():
+    value, gradient, _ = LOSSES["logistic"](np.array([0.0, 1.0]), np.array([1.0, -1.0]))
+    assert value == pytest.approx((np.log(2) + np.log(1 + np.e)) / 2, rel=1e-15)
+    assert gradient == pytest.approx([-0.25, 0.5 / (1 + np.exp(-1))], rel=1e-15)
+    with np.errstate(all="raise", under="ignore"):
+        value, gradient, curvature = LOSSES["logistic"](np.array([1e3, -1e3]), np.ones(2))
+    assert value == 500 and gradient.tolist() == [0, -0.5] and curvature.tolist() == [0, 0]
