@@ -8,8 +8,10 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from .activations import ACTIVATIONS
 from .gaussian import Params
-from .loss import STRUCTURAL
+from .loss import LOSSES, STRUCTURAL
+from .two_layer import TwoLayer
 
 
 LARGEST = {"f4": 1e18, "f8": 1e150}     # of a coordinate: what it is compared with is its square
@@ -157,6 +159,65 @@ def params(value, dimensions=None):
     b = points("params.b", value.b, dimensions)
     return Params(w=array("params.w", value.w, b.shape[:1]), b=b,
                   v=array("params.v", value.v, b.shape[:1]), c=array("params.c", value.c, ()))
+
+
+def two_layer(value, dimensions=None):
+    if not isinstance(value, TwoLayer):
+        raise InputError(f"params = {short(value)}: expected minimlp.TwoLayer")
+    w = points("params.w", value.w, dimensions)
+    return TwoLayer(
+        w=w, b=None if value.b is None else array("params.b", value.b, w.shape[:1]),
+        v=array("params.v", value.v, w.shape[:1]),
+        c=None if value.c is None else array("params.c", value.c, ()),
+        activation=choice("params.activation", value.activation, ACTIVATIONS))
+
+
+def problem(value, x, y, loss):
+    """A network of either kind, with samples and targets of the loss, all real float64."""
+    choice("loss", loss, LOSSES)
+    x = points("x", x, None, real=True)
+    y = array("y", y, x.shape[:1], real=True)
+    if loss == "logistic" and not np.all(np.abs(y) == 1):
+        raise InputError(f"y[{np.argmax(np.abs(y) != 1)}] = {y[np.abs(y) != 1][0]}: the logistic loss "
+                         "takes -1 and 1")
+    return network(value, x.shape[1]), x.astype(float), y.astype(float)
+
+
+def network(value, dimensions=None):
+    """A network of either kind, in float64."""
+    if not isinstance(value, (Params, TwoLayer)):
+        raise InputError(f"params = {short(value)}: expected minimlp.TwoLayer or minimlp.Params")
+    value = two_layer(value, dimensions) if isinstance(value, TwoLayer) else params(value, dimensions)
+    for name, item in zip(value._fields, value):
+        if isinstance(item, np.ndarray) and item.dtype.kind == "c":
+            raise InputError(f"params.{name} has type {item.dtype}: expected float32 or float64")
+    return type(value)(*(np.asarray(item, float) if isinstance(item, np.ndarray) else item
+                         for item in value))
+
+
+def unit(params, value):
+    """The index of a unit, counted from the end if it is negative."""
+    units = len(params.v)
+    value = count("unit", value, least=-10**9)
+    if not -units <= value < units:
+        raise InputError(f"unit = {value}: the network has {units} units, 0 to {units - 1}")
+    return value % units
+
+
+def splitting_coefficients(value):
+    """At least two finite numbers whose sum is 1 to round-off."""
+    value = array("coefficients", value, (None,), real=True).astype(float)
+    if len(value) < 2:
+        raise InputError(f"coefficients has {len(value)} entry: a split makes at least two copies")
+    if abs(value.sum() - 1) > 1e-12 * np.abs(value).sum():
+        raise InputError(f"coefficients: their sum is {value.sum():.15g}, expected 1")
+    return value
+
+
+def three(name, value):
+    if not isinstance(value, (tuple, list)) or len(value) != 3:
+        raise InputError(f"{name} = {short(value)}: expected three counts")
+    return value
 
 
 def at_finite_prototypes(value):

@@ -202,3 +202,29 @@ def prototypes_backward(params, p, d_prototypes):
                   b=-d_prototypes / params.w[:, None],
                   v=np.zeros_like(params.v),
                   c=np.zeros_like(params.c))
+
+
+def unit_derivatives(params, x):
+    """What each unit answers, and its derivatives in u_j = (w_j, b_j) (E1, E11).
+
+        z_ij = A_i u_j, A_i = (x_i, I):   Dh_ij = -h_ij A_i^T z_ij
+        D^2 h_ij = h_ij (A_i^T z_ij z_ij^T A_i - A_i^T A_i)
+
+    Parameters
+    ----------
+    params : Params
+    x : array (N, d)
+
+    Returns
+    -------
+    hidden : array (N, M)
+    slope : array (N, M, d + 1)
+    curvature : array (N, M, d + 1, d + 1)
+    """
+    z = preactivation(params, x)
+    hidden = np.exp(-0.5 * np.einsum("ijk,ijk->ij", z, z))
+    a = np.concatenate([x[:, :, None], np.ones_like(x)[:, :, None] * np.eye(x.shape[1])], axis=2)
+    pulled = np.einsum("ikp,ijk->ijp", a, z)
+    squares = np.einsum("ikp,ikq->ipq", a, a)[:, None]
+    curvature = pulled[..., None] * pulled[..., None, :] - squares
+    return hidden, -hidden[..., None] * pulled, hidden[..., None, None] * curvature

@@ -1,4 +1,4 @@
-"""Two-layer network of ridge units with any activation (E9): backward pass and Hessian, in NumPy.
+"""Two-layer network of ridge units with any activation (E9), its backward pass, in NumPy.
 
 Shapes: N samples in d dimensions, M hidden units.  b and c may be left out.  Parameters are
 ordered by unit in `to_vector`: w_1 (d), b_1, w_2, b_2, ..., then v (M), then c.  Nothing here
@@ -111,45 +111,24 @@ def backward(params, x, responses, d_output):
     return np.concatenate([d_u.ravel(), d_v, *d_c])
 
 
-def output_jacobian(params, x, responses):
-    """df_i / dtheta (N, P), in the order of `to_vector`."""
-    hidden, slope, _ = responses
-    d_u = np.einsum("j,ij,ik->ijk", params.v, slope, extended(params, x)).reshape(len(x), -1)
-    constant = () if params.c is None else (np.ones((len(x), 1)),)
-    return np.column_stack([d_u, hidden, *constant])
+def unit_derivatives(params, x):
+    """What each unit answers, and its derivatives in u_j = (w_j, b_j) (E9, E11).
 
-
-def hessian(params, x, responses, d_output, d2_output):
-    """Hessian of a loss of the outputs, with d2_output_i = d^2L/df_i^2 (E9).
-
-        d^2L = sum_i d2_output_i J_i J_i^T + sum_i d_output_i d^2 f_i
-        d^2 f_i / du_j du_j = v_j phi''(z_ij) xt_i xt_i^T,   d^2 f_i / du_j dv_j = phi'(z_ij) xt_i
-
-    with J_i = df_i / dtheta; two units have no mixed derivative but through J.
+        h_ij = phi(z_ij),   Dh_ij = phi'(z_ij) xt_i,   D^2 h_ij = phi''(z_ij) xt_i xt_i^T
 
     Parameters
     ----------
     params : TwoLayer
     x : array (N, d)
-    responses : tuple
-        As `forward` returned them.
-    d_output, d2_output : array (N,)
-        dL/df and d^2L/df^2, of a loss that is a sum over samples.
 
     Returns
     -------
-    array (P, P)
-        In the order of `TwoLayer.to_vector`.
+    hidden : array (N, M)
+    slope : array (N, M, P)
+        P = d + 1, or d without biases.
+    curvature : array (N, M, P, P)
     """
-    _, slope, curvature = responses
-    jacobian, xt = output_jacobian(params, x, responses), extended(params, x)
-    result = np.einsum("i,ip,iq->pq", d2_output, jacobian, jacobian)
-    units, width = params.incoming().shape
-    blocks = params.v[:, None, None] * np.einsum("i,ij,ik,il->jkl", d_output, curvature, xt, xt)
-    mixed = np.einsum("i,ij,ik->jk", d_output, slope, xt)
-    for j in range(units):
-        rows, v = slice(j * width, (j + 1) * width), units * width + j
-        result[rows, rows] += blocks[j]
-        result[rows, v] += mixed[j]
-        result[v, rows] += mixed[j]
-    return result
+    hidden, slope, curvature = forward(params, x)[1]
+    xt = extended(params, x)
+    return (hidden, slope[:, :, None] * xt[:, None],
+            np.einsum("ij,ik,il->ijkl", curvature, xt, xt))

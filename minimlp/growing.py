@@ -1,0 +1,146 @@
+"""When and how to add a hidden unit: by the inner Hessians, at random, or from scratch (paper B, B6)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import checks
+from .evidence import along
+from .landscape import derivatives, positions, with_vector
+from .splitting import inner_hessian, smooth, split
+
+METHODS = ("splitting", "random split", "new unit")
+EQUAL, SIGNED = np.array([0.5, 0.5]), np.array([2.0, -1.0])
+LENGTH = 0.1        # of the first move of the copies, and of a new unit's share
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A network with one unit more, trained on.
+
+    Attributes
+    ----------
+    params : TwoLayer or Params
+        The best that was met.
+    values : array (evaluations,)
+        The lowest loss met until each evaluation of the gradient; where training stopped early
+        the last one goes on.
+    unit : int or None
+        What was split; None for a new unit.
+    coefficients : array (2,) or None
+        mu of the split.
+    gain : float
+        The decrease of the loss promised for copies that move by `LENGTH`; 0 if nothing is.
+    """
+
+    params: object
+    values: np.ndarray
+    unit: int
+    coefficients: np.ndarray
+    gain: float
+
+
+def grow(params, x, y, loss="square", method="splitting", evaluations=100, seed=0):
+    """Add a unit to a trained network and train on.
+
+    "splitting" takes the unit and the direction e, H e = lambda e, of the largest promise
+
+        1/4 s^2 |lambda|  for lambda < 0, halves that move apart, mu = (1/2, 1/2)
+        1/5 s^2 lambda    for lambda > 0, mu = (2, -1) and moves in the ratio 1 : 2
+
+    s the length of the moves together.  "random split" halves a random unit and moves the copies
+    apart in a random direction; "new unit" adds one with random incoming parameters of the size
+    of the others' and output weight 0.  Then L-BFGS trains all parameters.
+
+    Parameters
+    ----------
+    params : TwoLayer or Params
+        Best at a minimum: away from one the first-order terms that this ignores lead.
+    x : array (N, d)
+    y : array (N,)
+    loss : {"square", "logistic"}
+    method : {"splitting", "random split", "new unit"}
+    evaluations : int
+        Of the gradient, all in all; "splitting" pays one for its inner Hessians.
+    seed : int, sequence of ints or numpy.random.Generator
+
+    Returns
+    -------
+    Growth
+
+    Raises
+    ------
+    InputError
+
+    Notes
+    -----
+    Liu, Wu and Wang 2019 (arXiv 1910.02366) split along the most negative eigenvalue; Wu et al.
+    2020 (arXiv 2003.10392) add signed coefficients.  The lengths and the training are ours.
+    """
+    params, x, y = checks.problem(params, x, y, loss)
+    checks.choice("method", method, METHODS)
+    checks.count("evaluations", evaluations, least=2)
+    random = np.random.default_rng(checks.seed(seed))
+    smooth(params)
+    if method == "new unit":
+        wide, chosen = with_new_unit(params, random), (None, None, 0.0)
+        spent = 0
+    elif method == "random split":
+        unit, direction = random.integers(len(params.v)), random.normal(size=positions(params)[0].shape[1])
+        wide, chosen = moved(params, unit, EQUAL, direction / np.linalg.norm(direction)), (unit, EQUAL, 0.0)
+        spent = 0
+    else:
+        unit, mu, direction, gain = best_split(params, x, y, loss)
+        wide, chosen, spent = moved(params, unit, mu, direction), (unit, mu, gain), 1
+    trained, values = descend(wide, x, y, loss, evaluations - spent)
+    values = np.concatenate([np.full(spent, derivatives(params, x, y, loss)[0]), values])
+    return Growth(trained, values, *chosen)
+
+
+def best_split(params, x, y, loss):
+    """The unit, coefficients, direction and promise of the best split."""
+    splits = []
+    for unit in range(len(params.v)):
+        values, vectors = np.linalg.eigh(inner_hessian(params, x, y, unit, loss))
+        splits += [(unit, EQUAL, vectors[:, 0], -values[0] / 4), (unit, SIGNED, vectors[:, -1], values[-1] / 5)]
+    unit, mu, direction, promise = max(splits, key=lambda found: found[3])
+    return unit, mu, direction, float(max(promise, 0) * LENGTH ** 2)
+
+
+def moved(params, unit, mu, direction):
+    """The split network, its copies moved in the ratio -mu_2 : mu_1, by `LENGTH` together."""
+    wide = split(params, unit, mu)
+    move = np.zeros(wide.to_vector().size)
+    shares = np.array([-mu[1], mu[0]]) / np.linalg.norm(mu)
+    move[positions(wide)[0][unit:unit + 2]] = np.outer(shares, direction)
+    return along(wide, move, 0 * move, LENGTH)
+
+
+def with_new_unit(params, random):
+    """One unit more: incoming parameters as large as the others' are, output weight 0."""
+    u = params.to_vector()[positions(params)[0]]
+    wide = split(params, len(params.v) - 1, np.array([1.0, 0.0]))
+    theta = wide.to_vector()
+    theta[positions(wide)[0][-1]] = random.normal(0, np.sqrt(np.mean(u * u)), u.shape[1])
+    return with_vector(wide, theta)
+
+
+def descend(params, x, y, loss, evaluations):
+    """Train by L-BFGS with so many gradients: the best network, the lowest loss until each."""
+    from scipy import optimize
+
+    values, best = [], params.to_vector()
+
+    def function(theta):
+        nonlocal best
+        value, gradient, _ = derivatives(with_vector(params, theta), x, y, loss)
+        if len(values) < evaluations:               # L-BFGS finishes its line search
+            if not values or value < min(values):
+                best = theta.copy()
+            values.append(value)
+        return value, gradient
+
+    optimize.minimize(function, best, jac=True, method="L-BFGS-B",
+                      options={"maxfun": evaluations, "maxiter": evaluations, "ftol": 0, "gtol": 1e-12})
+    lowest = np.minimum.accumulate(values)
+    return with_vector(params, best), np.concatenate([lowest, np.full(evaluations - len(values), lowest[-1])])
