@@ -9,14 +9,20 @@ from .dispatch import (available_backends, backward, coverage, forward, init_par
 from .forces import Force, forces
 from .gaussian import Params
 from .gradcheck import GradientReport, check_gradient, relative_error
+from .growing import Growth, grow
+from .landscape import StationaryPoint, find_stationary_point
 from .metrics import (expelled_fraction, hull_distance, reconstruction_error,
                       specialization_ratio)
+from .splitting import SplitReport, classify_split, inner_hessian, plateau_table, split_neuron
 from .train import Training
+from .two_layer import TwoLayer
 
 __all__ = [
     "Params", "init_params", "forward", "backward", "prototypes",
     "softmin", "coverage", "separation", "overlap", "objective", "train", "Training",
     "reconstruction_error", "specialization_ratio", "expelled_fraction", "hull_distance",
     "forces", "Force", "check_gradient", "relative_error", "GradientReport",
+    "TwoLayer", "find_stationary_point", "StationaryPoint", "split_neuron", "inner_hessian",
+    "plateau_table", "classify_split", "SplitReport", "grow", "Growth",
     "uniform_samples", "available_backends", "InputError",
 ]

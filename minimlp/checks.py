@@ -73,6 +73,17 @@ def choice(name, value, options):
     return value
 
 
+def distinct(name, values, check):
+    """A non-empty tuple of checked values, none of them twice."""
+    values = tuple(check(value) for value in values)
+    if not values:
+        raise InputError(f"{name} is empty: at least one is needed")
+    for value in values:
+        if values.count(value) > 1:
+            raise InputError(f"{name}: {value} is given twice")
+    return values
+
+
 def seed(value):
     """What numpy.random.default_rng takes."""
     try:

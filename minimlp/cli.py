@@ -1,4 +1,4 @@
-"""The command line: `minimlp study | sweep | gradcheck | bench | info`."""
+"""The command line: `minimlp study | sweep | split | gradcheck | bench | info`."""
 
 import argparse
 import json
@@ -78,19 +78,28 @@ def build_parser():
                        "separated (default: 19 from 1e-5 to 10)")
     sweep.set_defaults(run=run_sweep_command)
 
+    split = commands.add_parser("split", help="split every unit of hundreds of stationary points; judge "
+                                "claims B1 to B6", description="The splitting study: stationary points of "
+                                "networks with five kinds of units, every kind of split of each, "
+                                "predicted and observed.")
+    split.add_argument("--widths", type=comma_list(int), help="hidden units, comma-separated (1,2,3,4)")
+    split.add_argument("--growth-seeds", type=int, help="seeds of the comparison of ways to grow (20)")
+    split.set_defaults(run=run_split_command)
+
     for command in (study, sweep):
         command.add_argument("--sizes", type=comma_list(int), help="N = M, comma-separated")
-        command.add_argument("--seeds", type=int, help="how many seeds (10)")
-        command.add_argument("--first-seed", type=int, help="the first of them (0)")
         command.add_argument("--steps", type=int, help="steps of Adam (2000)")
         command.add_argument("--rate", type=float, help="Adam's step size (0.01)")
         command.add_argument("--coefficient", type=float, help="lambda of each active loss (0.1)")
         command.add_argument("--target", help="sin, identity or random (sin)")
+    for command in (study, sweep, split):
+        command.add_argument("--seeds", type=int, help="how many seeds (10)")
+        command.add_argument("--first-seed", type=int, help="the first of them (0)")
         command.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)) if hasattr(
             os, "sched_getaffinity") else os.cpu_count(), help="worker processes (one a core)")
         command.add_argument("--resume", action="store_true",
                              help="continue an unfinished study, redraw a finished one")
-        command.add_argument("--quick", action="store_true", help="sizes 5, 10, 20 and five seeds, unless given")
+        command.add_argument("--quick", action="store_true", help="fewer sizes and seeds, unless given")
 
     gradcheck = commands.add_parser("gradcheck", help="check every hand-written gradient",
                                     description="Every gradient against differences.")
@@ -108,7 +117,7 @@ def build_parser():
     for name, command in commands.choices.items():
         command.add_argument("--out", type=Path, default=Path("results", name),
                              help="folder of the results (%(default)s)")
-        if name == "bench":         # which has all backends run against each other
+        if name in ("bench", "split"):  # one runs all backends against each other, one NumPy alone
             continue
         auto = ["auto"] if name != "gradcheck" else []
         command.add_argument("--backend", default=(auto or ["numpy"])[0],
@@ -127,21 +136,29 @@ def comma_list(kind):
 
 
 def run_study_command(args):
+    from . import plots
     from .study import specialization
     quick = {"sizes": (5, 10, 20), "seeds": 5}
-    return conduct(args, specialization, specialization.StudyConfig, quick)
+    return conduct(args, specialization, specialization.StudyConfig, quick, plots.study_figures)
 
 
 def run_sweep_command(args):
+    from . import plots
     from .study import temperature
     quick = {"sizes": (5, 10, 20), "seeds": 5,
              "temperatures": (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 1.0)}
-    return conduct(args, temperature, temperature.SweepConfig, quick)
+    return conduct(args, temperature, temperature.SweepConfig, quick, plots.sweep_figures)
 
 
-def conduct(args, study, config_class, quick):
+def run_split_command(args):
+    from . import plots_splitting
+    from .study import plateau
+    quick = {"seeds": 1, "growth_seeds": 4}
+    return conduct(args, plateau, plateau.SplitConfig, quick, plots_splitting.split_figures)
+
+
+def conduct(args, study, config_class, quick, figures):
     """Run, or resume, a study; write and print what it found."""
-    from . import plots
     from .study import report
     from .study.runner import run_study
     from .study.store import LOG, RunLog, csv_text
@@ -154,7 +171,7 @@ def conduct(args, study, config_class, quick):
         files = [args.out / LOG,
                  log.write("results.csv", csv_text(study.COLUMNS, study.csv_rows(rows))),
                  log.write("summary.json", json.dumps(summary, indent=1) + "\n")]
-        files += plots.FIGURES[args.command](config, rows, summary, log)
+        files += figures(config, rows, summary, log)
         print(report.text(summary))
         print("\nwrote", *files, sep="\n  ")
 
@@ -163,7 +180,7 @@ def settings(args, config_class, quick):
     """The options that were given, over those of --quick, over the nominal ones."""
     given = {name: value for name, value in vars(args).items()
              if name in config_class.__dataclass_fields__ and value is not None}
-    if given["backend"] == "auto":
+    if given.get("backend") == "auto":
         given["backend"] = "cpu" if available_backends()["cpu"] is None else "numpy"
     return {**(quick if args.quick else {}), **given}
 

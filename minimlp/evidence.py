@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .landscape import derivatives, outputs, positions, unit_derivatives, with_vector
+from .landscape import (incoming, outputs, positions, unit_derivatives, value_and_gradient, with_units,
+                        with_vector)
 from .loss import LOSSES
 
 RESTARTS = 8
@@ -127,25 +128,26 @@ def embedded(narrow, wide, unit, mu, direction):
 
 
 def fourth_order(wide, at, unit, mu, inner_ww):
-    """The way down of a centred Gaussian unit in one dimension, b = 0 and H = diag(H_ww, 0) (E13).
+    """The way down of a centred Gaussian unit in d dimensions, b = 0 and H = diag(H_ww, 0) (E13).
 
-        b_l = s a_l,  w_l = w (1 + s^2 a_l^2 / 2),  v_l = mu_l v (1 + s^2 a_l^2 / 2),  mu . a = 0
-        dL = -(w^2 H_ww / 12) sum_l mu_l a_l^4 s^4
+        b_l = s a_l,  w_l = w (1 + s^2 |a_l|^2 / 2d),  v_l = mu_l v (1 + s^2 |a_l|^2 / 2)
+        sum_l mu_l a_l = 0,  sum_l mu_l a_l a_l^T = +-I     (so it takes d + 1 copies)
+        dL = -(w^2 H_ww / (4 d^2 (d + 2))) sum_l mu_l |a_l|^4 s^4
 
     The bends undo the change of the output at order s^2, so that no other term of order s^4 is
-    left.  Of two copies, with a_1 - a_2 = 1, the sum is mu_1 mu_2 (1 - 3 mu_1 mu_2).
+    left.  For d > 1 the law is ours, and exact where the data look alike in all directions.
     """
-    _, moves = plateau_form(mu)
-    fourth = (mu[:, None] * moves ** 4).sum(axis=0) * inner_ww
-    a, (u, v) = moves[:, np.argmax(fourth)], positions(wide)
-    copies = slice(unit, unit + len(mu))
-    w, b = u[copies].T
-    theta = wide.to_vector()
+    u, v = positions(wide)
+    copies, theta, d = slice(unit, unit + len(mu)), wide.to_vector(), u.shape[1] - 1
+    shares, moves = plateau_form(mu)
+    a = (moves / np.sqrt(np.abs(shares)))[:, :d]
+    length = (a * a).sum(axis=1)
+    w, b, v = u[copies, 0], u[copies, 1:], v[copies]
     direction, bend = np.zeros_like(theta), np.zeros_like(theta)
     direction[b] = a
-    bend[w] = theta[w] * a * a / 2
-    bend[v[copies]] = theta[v[copies]] * a * a / 2
-    return walk(wide, at, direction, lambda s: theta[w[0]] ** 2 * fourth.max() / 12 * s ** 4, bend)
+    bend[w], bend[v] = theta[w] * length / (2 * d), theta[v] * length / 2
+    fourth = theta[w[0]] ** 2 * inner_ww / (4 * d * d * (d + 2)) * (mu @ length ** 2)
+    return walk(wide, at, direction, lambda s: fourth * s ** 4, bend)
 
 
 def escape(wide, at, x, y, copy, vectors, loss):
@@ -163,33 +165,27 @@ def escape(wide, at, x, y, copy, vectors, loss):
     Descent or None
         None where R is 0 everywhere, or so small that nothing is gained.
     """
-    u, v = positions(wide)
-    theta, best, chosen = wide.to_vector(), 0.0, None
-    size = 1 + np.linalg.norm(theta[u[copy]])
-    others = np.random.default_rng(0).normal(size=(16, u.shape[1]))
+    here = incoming(wide)[copy]
+    others = np.random.default_rng(0).normal(size=(16, len(here)))
     directions = np.array([*vectors.T, *(others / np.linalg.norm(others, axis=1)[:, None])])
-    for move in np.concatenate([sign * size * 0.5 ** k * directions
-                                for k in range(8) for sign in (1, -1)]):
-        moved = theta.copy()
-        moved[u[copy]] += move
-        start = with_vector(wide, moved)
-        correlation, curvature, floor = correlated(start, x, y, copy, loss)
-        if abs(correlation) > floor and correlation ** 2 / curvature > best:
-            best, chosen = correlation ** 2 / curvature, (start, -correlation / curvature)
-    if chosen is None:
+    size = 1 + np.linalg.norm(here)
+    moved = here + np.concatenate([sign * size * 0.5 ** k * directions for k in range(8) for sign in (1, -1)])
+
+    _, d_output, d2_output = LOSSES[loss](outputs(wide, unit_derivatives(wide, x)[0]), y)
+    h, _, _ = unit_derivatives(with_units(wide, moved, np.zeros(len(moved))), x)
+    correlation = np.einsum("i,ij->j", d_output, h)
+    curvature = np.einsum("i,ij->j", d2_output, h * h)
+    told = np.abs(correlation) > 1e-11 * np.einsum("i,ij->j", np.abs(d_output), np.abs(h))
+    gain = np.where(told, correlation ** 2 / np.maximum(curvature, 1e-300), 0)
+    best = np.argmax(gain)
+    if gain[best] == 0:
         return None
-    down = np.zeros_like(theta)
-    down[v[copy]] = chosen[1]                       # step 1 is the bottom of the parabola
-    descent = walk(chosen[0], at, down, lambda s: best * (s - s * s / 2))
+    u, v = positions(wide)
+    start, down = wide.to_vector(), np.zeros(wide.to_vector().size)
+    start[u[copy]] = moved[best]
+    down[v[copy]] = -correlation[best] / curvature[best]        # step 1 is the bottom of the parabola
+    descent = walk(with_vector(wide, start), at, down, lambda s: gain[best] * (s - s * s / 2))
     return descent if descent.reached > round_off(at(wide)[0]) else None
-
-
-def correlated(params, x, y, unit, loss):
-    """R and C of a unit, and the round-off of R."""
-    hidden, _, _ = unit_derivatives(params, x)
-    _, d_output, d2_output = LOSSES[loss](outputs(params, hidden), y)
-    h = hidden[:, unit]
-    return d_output @ h, d2_output @ (h * h), 1e-11 * (np.abs(d_output) @ np.abs(h))
 
 
 def smallest_off_plateau(wide, at, unit, k):
@@ -236,14 +232,17 @@ def probe(params, x, y, loss="square", seed=0, radii=RADII):
     theta = params.to_vector()
 
     def function(t):
-        return derivatives(with_vector(params, t), x, y, loss)[:2]
+        return value_and_gradient(with_vector(params, t), x, y, loss)
 
     value, random = function(theta)[0], np.random.default_rng(seed)
     for radius in radii:
-        box = np.column_stack([theta - radius, theta + radius])
-        starts = theta + random.uniform(-radius, radius, (RESTARTS, len(theta)))
-        lowest = min(optimize.minimize(function, start, jac=True, method="L-BFGS-B", bounds=box,
-                                       options={"maxiter": 200}).fun for start in starts) - value
-        if lowest >= -round_off(value):
+        box, lowest = np.column_stack([theta - radius, theta + radius]), np.inf
+        for start in theta + random.uniform(-radius, radius, (RESTARTS, len(theta))):
+            found = optimize.minimize(function, start, jac=True, method="L-BFGS-B", bounds=box,
+                                      options={"maxiter": 200, "ftol": 0, "gtol": 1e-13})
+            lowest = min(lowest, found.fun - value)
+            if lowest < -round_off(value):
+                break
+        else:
             return Probe(float(radius), float(lowest), RESTARTS)
     return Probe(None, float(lowest), RESTARTS)

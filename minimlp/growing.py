@@ -6,12 +6,12 @@ import numpy as np
 
 from . import checks
 from .evidence import along
-from .landscape import derivatives, positions, with_vector
+from .landscape import incoming, positions, value_and_gradient, with_units, with_vector
 from .splitting import inner_hessian, smooth, split
 
 METHODS = ("splitting", "random split", "new unit")
 EQUAL, SIGNED = np.array([0.5, 0.5]), np.array([2.0, -1.0])
-LENGTH = 0.1        # of the first move of the copies, and of a new unit's share
+LENGTH, HALVINGS = 0.1, 6       # of the first move of the copies, halved until the loss falls
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class Growth:
         What was split; None for a new unit.
     coefficients : array (2,) or None
         mu of the split.
-    gain : float
-        The decrease of the loss promised for copies that move by `LENGTH`; 0 if nothing is.
+    promise : float or None
+        Of a split by the inner Hessian: the decrease, over the square of the move; 0 if none.
     """
 
     params: object
     values: np.ndarray
     unit: int
     coefficients: np.ndarray
-    gain: float
+    promise: float
 
 
 def grow(params, x, y, loss="square", method="splitting", evaluations=100, seed=0):
@@ -48,8 +48,8 @@ def grow(params, x, y, loss="square", method="splitting", evaluations=100, seed=
         1/4 s^2 |lambda|  for lambda < 0, halves that move apart, mu = (1/2, 1/2)
         1/5 s^2 lambda    for lambda > 0, mu = (2, -1) and moves in the ratio 1 : 2
 
-    s the length of the moves together.  "random split" halves a random unit and moves the copies
-    apart in a random direction; "new unit" adds one with random incoming parameters of the size
+    s the length of the moves together, 0.1 or halved until the loss falls.  "random split" halves
+    a random unit and moves the copies apart in a random direction; "new unit" adds one with random incoming parameters of the size
     of the others' and output weight 0.  Then L-BFGS trains all parameters.
 
     Parameters
@@ -61,7 +61,8 @@ def grow(params, x, y, loss="square", method="splitting", evaluations=100, seed=
     loss : {"square", "logistic"}
     method : {"splitting", "random split", "new unit"}
     evaluations : int
-        Of the gradient, all in all; "splitting" pays one for its inner Hessians.
+        Of the gradient, all in all; "splitting" pays one for its inner Hessians, and each halving
+        counts as one.
     seed : int, sequence of ints or numpy.random.Generator
 
     Returns
@@ -82,19 +83,20 @@ def grow(params, x, y, loss="square", method="splitting", evaluations=100, seed=
     checks.count("evaluations", evaluations, least=2)
     random = np.random.default_rng(checks.seed(seed))
     smooth(params)
+    value = value_and_gradient(params, x, y, loss)[0]
     if method == "new unit":
-        wide, chosen = with_new_unit(params, random), (None, None, 0.0)
-        spent = 0
+        wide, spent, chosen = with_new_unit(params, random), 0, (None, None, None)
     elif method == "random split":
-        unit, direction = random.integers(len(params.v)), random.normal(size=positions(params)[0].shape[1])
-        wide, chosen = moved(params, unit, EQUAL, direction / np.linalg.norm(direction)), (unit, EQUAL, 0.0)
-        spent = 0
+        unit, direction = random.integers(len(params.v)), random.normal(size=incoming(params).shape[1])
+        wide, spent = apart(params, unit, EQUAL, direction / np.linalg.norm(direction), x, y, loss, value)
+        chosen = int(unit), EQUAL, None
     else:
-        unit, mu, direction, gain = best_split(params, x, y, loss)
-        wide, chosen, spent = moved(params, unit, mu, direction), (unit, mu, gain), 1
+        unit, mu, direction, promise = best_split(params, x, y, loss)
+        wide, spent = apart(params, unit, mu, direction, x, y, loss, value)
+        spent, chosen = spent + 1, (unit, mu, promise)
+    spent = min(spent, evaluations - 1)
     trained, values = descend(wide, x, y, loss, evaluations - spent)
-    values = np.concatenate([np.full(spent, derivatives(params, x, y, loss)[0]), values])
-    return Growth(trained, values, *chosen)
+    return Growth(trained, np.concatenate([np.full(spent, value), values]), *chosen)
 
 
 def best_split(params, x, y, loss):
@@ -104,25 +106,30 @@ def best_split(params, x, y, loss):
         values, vectors = np.linalg.eigh(inner_hessian(params, x, y, unit, loss))
         splits += [(unit, EQUAL, vectors[:, 0], -values[0] / 4), (unit, SIGNED, vectors[:, -1], values[-1] / 5)]
     unit, mu, direction, promise = max(splits, key=lambda found: found[3])
-    return unit, mu, direction, float(max(promise, 0) * LENGTH ** 2)
+    return unit, mu, direction, float(max(promise, 0))
 
 
-def moved(params, unit, mu, direction):
-    """The split network, its copies moved in the ratio -mu_2 : mu_1, by `LENGTH` together."""
+def apart(params, unit, mu, direction, x, y, loss, value):
+    """The split network with its copies moved in the ratio -mu_2 : mu_1, and how many gradients it took.
+
+    By `LENGTH` together, or by half of it until the loss falls, or hardly at all.
+    """
     wide = split(params, unit, mu)
     move = np.zeros(wide.to_vector().size)
     shares = np.array([-mu[1], mu[0]]) / np.linalg.norm(mu)
     move[positions(wide)[0][unit:unit + 2]] = np.outer(shares, direction)
-    return along(wide, move, 0 * move, LENGTH)
+    for halvings in range(HALVINGS + 1):
+        moved = along(wide, move, 0 * move, LENGTH / 2 ** halvings)
+        if value_and_gradient(moved, x, y, loss)[0] < value:
+            break
+    return moved, halvings
 
 
 def with_new_unit(params, random):
     """One unit more: incoming parameters as large as the others' are, output weight 0."""
-    u = params.to_vector()[positions(params)[0]]
-    wide = split(params, len(params.v) - 1, np.array([1.0, 0.0]))
-    theta = wide.to_vector()
-    theta[positions(wide)[0][-1]] = random.normal(0, np.sqrt(np.mean(u * u)), u.shape[1])
-    return with_vector(wide, theta)
+    u = incoming(params)
+    new = random.normal(0, np.sqrt(np.mean(u * u)), u.shape[1])
+    return with_units(params, np.vstack([u, new]), np.append(params.v, 0.0))
 
 
 def descend(params, x, y, loss, evaluations):
@@ -133,7 +140,7 @@ def descend(params, x, y, loss, evaluations):
 
     def function(theta):
         nonlocal best
-        value, gradient, _ = derivatives(with_vector(params, theta), x, y, loss)
+        value, gradient = value_and_gradient(with_vector(params, theta), x, y, loss)
         if len(values) < evaluations:               # L-BFGS finishes its line search
             if not values or value < min(values):
                 best = theta.copy()

@@ -13,7 +13,7 @@ from .gaussian import Params
 from .loss import LOSSES
 
 TOLERANCE = 1e-10       # a gradient norm that counts as zero
-MARGIN = 1e-7           # an eigenvalue under this share of the largest counts as zero
+MARGIN = 1e-7           # an eigenvalue under this share of the largest counts as zero, and one under TOLERANCE
 
 
 def unit_derivatives(params, x):
@@ -37,6 +37,19 @@ def positions(params):
     else:
         u = np.arange(params.incoming().size).reshape(units, -1)
     return u, u.size + np.arange(units)
+
+
+def incoming(params):
+    """u_j of each unit, (M, P)."""
+    return params.to_vector()[positions(params)[0]]
+
+
+def with_units(params, u, v):
+    """The network with these units (K, P) and output weights (K,) in place of its own."""
+    if isinstance(params, Params):
+        return params._replace(w=u[:, 0], b=u[:, 1:], v=v)
+    d = params.w.shape[1]
+    return params._replace(w=u[:, :d], b=None if params.b is None else u[:, d], v=v)
 
 
 def with_vector(params, theta):
@@ -85,6 +98,15 @@ def derivatives(params, x, y, loss="square"):
     return value, gradient, hessian
 
 
+def value_and_gradient(params, x, y, loss="square"):
+    """The first two of `derivatives`, by the network's own backward pass."""
+    network = gaussian if isinstance(params, Params) else two_layer
+    output, responses = network.forward(params, x)
+    value, d_output, _ = LOSSES[loss](output, y)
+    gradient = network.backward(params, x, responses, d_output)
+    return value, gradient.to_vector() if isinstance(gradient, Params) else gradient
+
+
 @dataclass(frozen=True)
 class StationaryPoint:
     """Where a search ended, and what the Hessian says of it.
@@ -100,7 +122,7 @@ class StationaryPoint:
     margin : float
         min|eigenvalue| / max|eigenvalue|: how far from degenerate the point is.
     kind : {"minimum", "saddle", "maximum", "degenerate", "not stationary"}
-        "degenerate": the margin is under `MARGIN`; "not stationary": the gradient norm is over
+        "degenerate": the margin is under `MARGIN`, or an eigenvalue under `TOLERANCE`; "not stationary": the gradient norm is over
         `TOLERANCE`.
     """
 
@@ -119,9 +141,10 @@ def stationary_point(params, x, y, loss="square", tolerance=TOLERANCE):
     if not np.isfinite(hessian).all():
         return StationaryPoint(params, float(value), float(norm), None, 0.0, "not stationary")
     eigenvalues = np.linalg.eigvalsh(hessian)
-    largest = np.abs(eigenvalues).max()
-    margin = np.abs(eigenvalues).min() / largest if largest > 0 else 0.0
-    kind = ("not stationary" if not norm <= tolerance else "degenerate" if margin < MARGIN else
+    least, largest = np.abs(eigenvalues).min(), np.abs(eigenvalues).max()
+    margin = least / largest if largest > 0 else 0.0
+    flat = margin < MARGIN or least < TOLERANCE
+    kind = ("not stationary" if not norm <= tolerance else "degenerate" if flat else
             "minimum" if eigenvalues[0] > 0 else "maximum" if eigenvalues[-1] < 0 else "saddle")
     return StationaryPoint(params, float(value), float(norm), eigenvalues, float(margin), kind)
 

@@ -358,6 +358,3 @@ def drawn(directory, figures):
     for name, draw in figures.items():
         draw(directory / name)
     return [directory / name for name in figures]
-
-
-FIGURES = {"study": study_figures, "sweep": sweep_figures}

@@ -11,10 +11,10 @@ import numpy as np
 
 from . import checks
 from .evidence import (Descent, Probe, descent_of_narrow, descent_of_split, escape, fourth_order,
-                       probe, smallest_off_plateau)
+                       probe, round_off, smallest_off_plateau)
 from .gaussian import Params
-from .landscape import (TOLERANCE, StationaryPoint, derivatives, outputs, positions,
-                        stationary_point, unit_derivatives)
+from .landscape import (TOLERANCE, StationaryPoint, derivatives, incoming, outputs,
+                        stationary_point, unit_derivatives, with_units)
 from .loss import LOSSES
 
 ROUND_OFF = 1e-8        # an eigenvalue of H under this share of the size of its terms counts as zero
@@ -60,9 +60,8 @@ def split(params, unit, mu):
     copies[unit] = len(mu)
     shares = np.ones(copies.sum())
     shares[unit:unit + len(mu)] = mu
-    b = None if params.b is None else np.repeat(params.b, copies, axis=0)
-    return params._replace(w=np.repeat(params.w, copies, axis=0), b=b,
-                           v=np.repeat(params.v, copies) * shares)
+    return with_units(params, np.repeat(incoming(params), copies, axis=0),
+                      np.repeat(params.v, copies) * shares)
 
 
 def inner_hessian(params, x, y, unit, loss="square"):
@@ -259,21 +258,24 @@ def judged(point, x, y, unit, mu, loss="square"):
     def report(verdict, reason, **evidence):
         return SplitReport(verdict, reason, point, inertia, inner, margin, wide, **evidence)
 
+    def saddle(reason, descent):
+        if descent.reached > round_off(point.value):
+            return report("saddle", reason, descent=descent)
+        return report("undecided", f"{reason}; but the descent of {descent.predicted:.1e} that this "
+                      "promises is lost in round-off", descent=descent)
+
     if point.kind in ("saddle", "maximum"):
-        return report("saddle", f"the narrow network is at a {point.kind}",
-                      descent=descent_of_narrow(point.params, wide, at, unit, mu))
+        return saddle(f"the narrow network is at a {point.kind}",
+                      descent_of_narrow(point.params, wide, at, unit, mu))
     if table == "saddle":
-        return report("saddle", why, descent=descent_of_split(wide, at, unit, mu, inner, vectors))
+        return saddle(why, descent_of_split(wide, at, unit, mu, inner, vectors))
     if np.any(mu == 0):
         descent = escape(wide, at, x, y, unit + int(np.argmax(mu == 0)), vectors, loss)
         if descent:
-            return report("saddle", "a zero coefficient: that copy moves at no cost, then descends",
-                          descent=descent)
-    elif is_centred(point.params, inertia, vectors[:, np.argmin(np.abs(inner))]):
-        descent = fourth_order(wide, at, unit, mu, inner[np.argmax(np.abs(inner))])
-        if descent.reached >= descent.predicted / 2:
-            return report("saddle", why + "; a centred Gaussian unit descends at fourth order",
-                          descent=descent)
+            return saddle("a zero coefficient: that copy moves at no cost, then descends", descent)
+    elif is_centred(point.params, h, floor) and len(mu) >= len(h):
+        descent = fourth_order(wide, at, unit, mu, h[0, 0])
+        return saddle(why + "; a centred Gaussian unit descends at fourth order", descent)
     if point.kind == "degenerate":
         return report("undecided", f"the narrow network is degenerate (margin {point.margin:.1e})")
     if table == "minimum":
@@ -282,10 +284,11 @@ def judged(point, x, y, unit, mu, loss="square"):
     return report("undecided", f"second order leaves a direction flat: {why} (margin {margin:.1e})")
 
 
-def is_centred(params, inertia, flattest):
-    """Whether H = diag(H_ww, 0): a Gaussian unit with a bias, in one dimension, in a symmetric place."""
-    gaussian = isinstance(params, Params) or (params.activation == "gaussian" and params.b is not None)
-    return gaussian and len(flattest) == 2 and inertia[2] == 1 and abs(flattest[1]) > 1 - ROUND_OFF
+def is_centred(params, h, floor):
+    """Whether H = diag(H_ww, 0): a Gaussian unit, radial or in one dimension, in a symmetric place."""
+    radial = isinstance(params, Params) or (params.activation == "gaussian" and params.b is not None
+                                            and params.w.shape[1] == 1)
+    return radial and np.abs(h[1:]).max() <= floor < abs(h[0, 0])
 
 
 def signs(eigenvalues, floor):
@@ -327,7 +330,7 @@ def splittable(params, x, y, unit, loss):
 
 def duplicates(params):
     """The first two units with the same incoming parameters, up to a sign where phi is even or odd."""
-    u = params.to_vector()[positions(params)[0]]
+    u = incoming(params)
     mirrored = isinstance(params, Params) or params.activation in ("gaussian", "tanh")
     for j in range(len(u)):
         for k in range(j):

@@ -14,8 +14,9 @@ import minimlp
 PACKAGE = Path(minimlp.__file__).parent
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [{"gaussian", "structural", "activations"}, {"loss", "checks", "data", "two_layer"},
-          {"train", "gradcheck"},
-          {"kernels"}, {"dispatch"}, {"metrics", "forces"}, {"study"}, {"plots"}, {"bench"}, {"cli"}]
+          {"train", "gradcheck", "landscape"}, {"evidence"}, {"splitting"}, {"growing"},
+          {"kernels"}, {"dispatch"}, {"metrics", "forces"}, {"study"}, {"plots"}, {"plots_splitting"},
+          {"bench"}, {"cli"}]
 FOLDERS = ("kernels", "study", "bench")
 REFERENCE = ("gaussian", "structural", "loss", "train", "activations", "two_layer")
 

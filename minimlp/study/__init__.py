@@ -1,8 +1,9 @@
 """Studies: many runs, a log that survives anything, and verdicts computed from the data."""
 
+from .plateau import SplitConfig
 from .runner import run_study
 from .specialization import StudyConfig
 from .store import RunLog
 from .temperature import SweepConfig
 
-__all__ = ["StudyConfig", "SweepConfig", "run_study", "RunLog"]
+__all__ = ["StudyConfig", "SweepConfig", "SplitConfig", "run_study", "RunLog"]

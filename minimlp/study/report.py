@@ -13,17 +13,21 @@ def text(summary):
         lines += [mean_table(summary, metric) for metric in METRIC_NAMES]
     for claim in summary["claims"]:
         lines.append(f"{claim['name']}: {claim['verdict'].upper()}.  {claim['statement']}")
-        for contrast in claim["contrasts"]:
+        lines += ["  " + part_text(part) for part in claim.get("parts", ())]
+        for contrast in claim.get("contrasts", ()):
             lines.append(f"  {contrast['label']}: {contrast['verdict']}")
             lines += ["    " + comparison_text(c) for c in contrast["comparisons"]]
     for onset in summary.get("onset", []):
         lines.append(onset_text(onset))
     if "inward_share" in summary:
         lines.append(inward_text(summary["inward_share"]))
+    if "contingency" in summary:
+        lines.append(plateau_text(summary))
     lines.append("claims: " + ", ".join(f"{claim['name']} {claim['verdict']}"
                                         for claim in summary["claims"]))
-    diverged = summary["diverged"]
-    lines.append(f"diverged runs: {len(diverged)}" + "".join(f"\n  {run}" for run in diverged))
+    for name in ("diverged", "disagreements"):
+        if name in summary:
+            lines.append(f"{name}: {len(summary[name])}" + "".join(f"\n  {run}" for run in summary[name]))
     return "\n".join(lines)
 
 
@@ -46,6 +50,32 @@ def comparison_text(c):
     flag = " *median disagrees" if c["flagged"] else ""
     return (f"{MARKS[c['verdict']]} N={c['size']:<4} mean {c['mean']:+.3g}{interval}, "
             f"median {c['median']:+.3g}, p {c['p']:.2g}{flag}")
+
+
+def part_text(part):
+    """One part of a claim about splits on a line."""
+    limit = f", failing points at most {part['failing_points_at_most']:.1%}" if part["points"] else ""
+    return (f"{part['verdict']}: {part['name']}: {part['wrong']} wrong and {part['undecided']} undecided of "
+            f"{part['cases']} splits of {part['points']} points (at least {part['enough']}){limit}")
+
+
+def plateau_text(summary):
+    """Predicted against observed, the points found, and what was seen of Gaussian units."""
+    kinds = ", ".join(f"{count} {kind}" for kind, count in summary["points"]["kinds"].items())
+    law, units = summary["inertia_law"], summary["gaussian"]
+    trace = "-" if units["largest_trace"] is None else f"{units['largest_trace']:.1e}"
+    return "\n".join([
+        "", aligned(["point", "mu", "H", "predicted", "observed", "splits"],
+                    [[row[name] for name in ("kind", "region", "inner", "predicted", "observed", "count")]
+                     for row in summary["contingency"]]), "",
+        f"stationary points: {kinds}",
+        f"inertia of the wide Hessian as added up: {law['agrees']} splits, not so: {law['disagrees']}, "
+        f"left open (a zero coefficient or eigenvalue): {law['open']}",
+        f"Gaussian units with a bias: {units['units']}, largest trace of a bias block over |H| {trace}, "
+        "H " + ", ".join(f"{name}: {count}" for name, count in units["inner"].items()), "",
+        aligned(["centred Gaussian units: d", "mu", "k", "units", "descend", "with a proof"],
+                [[row[name] for name in ("dimensions", "region", "k", "units", "descend", "proved")]
+                 for row in summary["centred"]]), ""])
 
 
 def inward_text(shares):

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 
 from ..checks import count
 from .store import RunLog
@@ -17,13 +18,14 @@ def run_study(config, executor=None, jobs=1, log=None, progress=False):
 
     Parameters
     ----------
-    config : StudyConfig or SweepConfig
+    config : StudyConfig, SweepConfig or SplitConfig
     executor : concurrent.futures.Executor, optional
         Carries the runs; a process pool, Dask's `client.get_executor()` or
         `mpi4py.futures.MPIPoolExecutor()` will do.
     jobs : int
-        Without an executor: the number of workers, processes with the reference and threads
-        with compiled kernels; 1 is this process, and so is a GPU, which takes one run at a time.
+        Without an executor: the number of workers, processes with the reference (a script then
+        needs `if __name__ == "__main__":`) and threads with compiled kernels; 1 is this process,
+        and so is a GPU, which takes one run at a time.
     log : RunLog, optional
         Where finished runs are kept; in memory when left out.
     progress : bool
@@ -43,7 +45,7 @@ def run_study(config, executor=None, jobs=1, log=None, progress=False):
     count("jobs", jobs)
     log = log or RunLog(config.identity())
     runs = config.runs()
-    todo = sorted((run for run in runs if run not in log), key=lambda run: -run["size"])
+    todo = sorted((run for run in runs if run not in log), key=lambda run: -run.get("size", 0))
     threads = config.backend != "numpy"
     line = Progress(len(todo), progress, "compiling the kernels, once for this version" if threads else "")
     if executor is not None:
@@ -56,7 +58,8 @@ def run_study(config, executor=None, jobs=1, log=None, progress=False):
         with ThreadPoolExecutor(min(jobs, len(todo))) as pool:
             submit_all(pool, config, todo, log, line)
     else:
-        with ProcessPoolExecutor(min(jobs, len(todo)), initializer=prepare_worker) as pool:
+        with one_blas_thread(), ProcessPoolExecutor(
+                min(jobs, len(todo)), multiprocessing.get_context("spawn"), prepare_worker) as pool:
             submit_all(pool, config, todo, log, line)
     line.close()
     return [{**run, **log[run]["result"]} for run in runs]
@@ -78,6 +81,19 @@ def timed(config, run):
     start = time.perf_counter()
     record = config.execute(run)
     return {**record, "seconds": round(time.perf_counter() - start, 4)}
+
+
+@contextmanager
+def one_blas_thread():
+    """Processes started inside use one thread each for linear algebra: more would wait for each other."""
+    names = "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def prepare_worker():

@@ -32,17 +32,6 @@ def mask_name(text):
     return text if text == "none" else "+".join(loss for loss in STRUCTURAL if loss in losses)
 
 
-def distinct(name, values, check):
-    """A non-empty tuple of checked values, none of them twice."""
-    values = tuple(check(value) for value in values)
-    if not values:
-        raise checks.InputError(f"{name} is empty: at least one is needed")
-    for value in values:
-        if values.count(value) > 1:
-            raise checks.InputError(f"{name}: {value} is given twice")
-    return values
-
-
 @dataclass(frozen=True)
 class TrainingConfig:
     """Settings that the study and the temperature sweep share (the nominal ones are ours)."""
@@ -57,7 +46,7 @@ class TrainingConfig:
     backend: str = "numpy"
 
     def __post_init__(self):
-        object.__setattr__(self, "sizes", distinct(
+        object.__setattr__(self, "sizes", checks.distinct(
             "sizes", self.sizes, lambda size: checks.count("sizes", size)))
         checks.count("seeds", self.seeds)
         checks.count("first_seed", self.first_seed, least=0)
@@ -121,7 +110,7 @@ class StudyConfig(TrainingConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "masks", distinct("masks", self.masks, mask_name))
+        object.__setattr__(self, "masks", checks.distinct("masks", self.masks, mask_name))
         checks.temperature("coverage_temperature", self.coverage_temperature)
         checks.temperature("separation_temperature", self.separation_temperature)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import checks
 from ..loss import STRUCTURAL
-from .specialization import (METRICS, TrainingConfig, distinct, measured, metric_table)
+from .specialization import METRICS, TrainingConfig, measured, metric_table
 from .verdicts import RESAMPLES, Contrast, claim, compare
 
 COLUMNS = ("size", *STRUCTURAL, "separation_temperature", "seed", *METRICS, "diverged")
@@ -38,7 +38,7 @@ class SweepConfig(TrainingConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        object.__setattr__(self, "temperatures", tuple(sorted(distinct(
+        object.__setattr__(self, "temperatures", tuple(sorted(checks.distinct(
             "temperatures", self.temperatures,
             lambda tau: checks.temperature("temperatures", tau)))))
 
