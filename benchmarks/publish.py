@@ -25,11 +25,9 @@ def publish(source):
     """Copy what a finished study wrote, and bring both pages up to date."""
     for name in STUDIES:
         if (source / name / "summary.json").exists():
-            shutil.rmtree(RESULTS / name, ignore_errors=True)
-            (RESULTS / name).mkdir(parents=True)
-            for path in sorted((source / name).iterdir()):
-                if path.name not in LEFT_BEHIND | (SAME_AS_BEFORE if name == "study-100" else set()):
-                    shutil.copy(path, RESULTS / name)
+            copy_study(source, name)
+    if (source / "split" / "summary.json").exists():
+        copy_study(source, "split")
     if (source / "bench" / "bench.csv").exists():
         shutil.rmtree(RESULTS / "bench", ignore_errors=True)
         shutil.copytree(source / "bench", RESULTS / "bench")
@@ -38,6 +36,14 @@ def publish(source):
         shutil.copytree(source / "gpu", RESULTS / "gpu")
     for path, text in pages().items():
         path.write_text(text)
+
+
+def copy_study(source, name):
+    shutil.rmtree(RESULTS / name, ignore_errors=True)
+    (RESULTS / name).mkdir(parents=True)
+    for path in sorted((source / name).iterdir()):
+        if path.name not in LEFT_BEHIND | (SAME_AS_BEFORE if name == "study-100" else set()):
+            shutil.copy(path, RESULTS / name)
 
 
 def is_of_a_gpu(table):
@@ -52,6 +58,7 @@ def pages():
     readme = ROOT / "README.md"
     text = replaced(readme.read_text(), "claims", claims_table(summaries))
     text = replaced(text, "onset", onset_table(summaries))
+    text = replaced(text, "split", split_text(json.loads((RESULTS / "split" / "summary.json").read_text())))
     text = replaced(text, "bench", bench_text(RESULTS / "bench"))
     text = replaced(text, "gpu", gpu_text(RESULTS / "gpu"))
     return {readme: text, RESULTS / "README.md": details(summaries)}
@@ -116,6 +123,32 @@ def onset_table(summaries):
         lines.append(f"| {name} | {' | '.join(exponents)} | {sizes} | "
                      f"**{', then '.join(verdicts)}** |")
     return "\n".join(lines)
+
+
+def split_text(summary):
+    """The claims on splitting with their counts, the units of growing, and centred units."""
+    kinds, inner = summary["points"]["kinds"], summary["points"]["inner"]
+    lines = [f"{kinds['minimum']} non-degenerate minima and {kinds['saddle']} saddles; H at the minima positive "
+             f"definite {inner['+']} times, negative definite {inner['-']} times, of both signs {inner['+-']} times.", "",
+             "| | claim | verdict | evidence: disagreements, splits, points; at most this share of points "
+             "disagrees (95 %) |", "|---|---|---|---|"]
+    for claim in summary["claims"]:
+        lines.append(f"| {claim['name']} | {claim['statement']} | **{claim['verdict']}** | "
+                     f"{split_evidence(claim)} |")
+    lines += ["", "| centred Gaussian units on symmetric data | 2 copies | 3 copies | 4 copies |", "|---|---|---|---|"]
+    for d in (1, 2, 3):
+        cells = [[row for row in summary["centred"] if (row["dimensions"], row["k"]) == (d, k)] for k in (2, 3, 4)]
+        lines.append(f"| d = {d}: descend | " + " | ".join(
+            f"{sum(row['descend'] for row in cell)} of {sum(row['units'] for row in cell)}" for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def split_evidence(claim):
+    if "parts" in claim:
+        return "<br>".join(f"{part['name']}: {part['wrong']} of {part['cases']}, {part['points']}; "
+                           f"{part['failing_points_at_most']:.1%}" for part in claim["parts"])
+    return "<br>".join(f"{contrast['label'].split(' (')[0]}: {contrast['verdict']}; {counts(contrast)} after "
+                       f"{contrast['comparisons'][-1]['size']} gradients" for contrast in claim["contrasts"])
 
 
 def bench_text(directory):

@@ -14,8 +14,8 @@ README = (ROOT / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_readme_has_its_three_examples():
-    assert len(EXAMPLES) == 3
+def test_readme_has_its_four_examples():
+    assert len(EXAMPLES) == 4
 
 
 @pytest.mark.parametrize("code, expected", EXAMPLES)

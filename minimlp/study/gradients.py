@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import dispatch
+from ..activations import ACTIVATIONS
 from ..data import uniform_samples
 from ..gaussian import Params, init_params
 from ..gradcheck import check_gradient, relative_error
-from ..loss import STRUCTURAL, fit
+from ..landscape import value_and_gradient
+from ..loss import LOSSES, STRUCTURAL, fit
+from ..two_layer import TwoLayer
 
 SHAPES = ((1, 3, 1), (4, 1, 1), (7, 5, 1), (6, 4, 3), (9, 5, 8))      # N, M, d
 COEFFICIENTS = dict.fromkeys(STRUCTURAL, 0.1)
@@ -32,6 +35,7 @@ class Case:
     function: object
     theta: object
     tie: float = 0.0
+    only_float64: bool = False
 
 
 def problem(samples, units, dimensions, seed=0):
@@ -94,6 +98,22 @@ def edge_cases():
                network(x, np.full(len(x), params.c), {"overlap": 0.1}), stranded)
 
 
+def two_layer_cases():
+    """The network with any activation, under both losses of the outputs; in NumPy and float64 alone."""
+    for activation in ACTIVATIONS:
+        for loss in LOSSES:
+            random = np.random.default_rng([7, len(activation), len(loss)])
+            params = TwoLayer(random.normal(size=(4, 2)), random.normal(size=4), random.normal(size=4),
+                              np.zeros(()), activation)
+            x, y = random.normal(size=(9, 2)), random.choice([-1.0, 1.0], 9)
+
+            def function(theta, backend, params=params, x=x, y=y, loss=loss):
+                return value_and_gradient(TwoLayer.from_vector(theta, params), x, y, loss)
+
+            yield Case(f"{loss} loss, {activation}", "of all parameters", (9, 4, 2), function,
+                       params.to_vector(), only_float64=True)
+
+
 def exact_in_float32(array):
     """Rounded so that float32 and float64 see the same numbers."""
     return array.astype(np.float32).astype(np.float64)
@@ -136,8 +156,10 @@ def gradient_table(backend="numpy", progress=None):
         gradient is exactly zero, as it should be) or "WRONG" and what is over its bound.
     """
     rows = []
-    for case in (*shape_cases(), *edge_cases()):
-        rows += [float64_row(case, backend), float32_row(case, backend)]
+    for case in (*shape_cases(), *edge_cases(), *two_layer_cases()):
+        rows.append(float64_row(case, backend))
+        if not case.only_float64:
+            rows.append(float32_row(case, backend))
         if progress:
             progress()
     return rows
