@@ -205,8 +205,11 @@ def test_an_interpolating_minimum_decides_nothing():
     y = forward(teacher, x)[0]
     point = find_stationary_point(with_vector(teacher, teacher.to_vector() + 0.05), x, y)
     assert point.kind == "minimum" and point.value < 1e-20
+    nearly = y + 1e-11 * random.normal(size=30)         # within the gradient's tolerance of it
     for mu in ([0.5, 0.5], [2, -1], [1, 0], [1.5, 0.5, -1]):
         assert classify_split(point.params, x, y, 0, mu).verdict == "undecided"
+        report = classify_split(teacher, x, nearly, 0, mu)
+        assert report.verdict == "undecided" and report.inertia == (0, 0, 3)
 
 
 def test_gaussian_units_with_a_bias_have_no_definite_inner_hessian():
@@ -257,11 +260,40 @@ def test_a_centred_unit_descends_at_fourth_order_by_the_law(mu):
     assert report.verdict == "saddle" and "fourth order" in report.reason and walked(report, x, y)
 
 
+@pytest.mark.parametrize("wanted, mu", [(1, [1 / 3] * 3), (1, [0.2, 0.3, 0.5]), (-1, [3, -1, -1])])
+def test_the_law_in_two_dimensions_on_rings(wanted, mu):
+    """Rings of 12 samples look alike in all directions to fourth order: dL = -(w^2 H_ww / 64) sum mu |a|^4 s^4."""
+    angle = np.pi / 6 * np.arange(12)
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        radii = random.uniform(0.1, 3, 8)
+        x = (radii[:, None, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)).reshape(-1, 2)
+        start = Params(np.array([1.2]), np.zeros((1, 2)), np.array([1.0]), np.zeros(()))
+        y = gaussian.forward(start, x)[0] + np.repeat(0.2 * random.normal(size=8), 12)
+        point = find_stationary_point(start, x, y)
+        if point.kind == "minimum" and wanted * inner_hessian(point.params, x, y, 0)[0, 0] > 1e-3:
+            break
+    mu, h = np.array(mu), inner_hessian(point.params, x, y, 0)
+    assert np.abs(h[1:]).max() < 1e-12 < wanted * h[0, 0]
+    wide = split_neuron(point.params, 0, mu)
+    descent = fourth_order(wide, lambda p: derivatives(p, x, y), 0, mu, h[0, 0])
+    a = descent.direction[3:9].reshape(3, 2)
+    length = (a * a).sum(axis=1)
+    assert np.allclose(mu @ a, 0) and np.allclose(np.einsum("l,la,lb->ab", mu, a, a), wanted * np.eye(2))
+    s = 0.03 / np.sqrt(length.max())
+    change = derivatives(along(wide, descent.direction, descent.bend, s), x, y)[0] - derivatives(wide, x, y)[0]
+    law = -point.params.w[0] ** 2 * h[0, 0] / 64 * (mu @ length ** 2) * s ** 4
+    assert law < 0 and change == pytest.approx(law, rel=0.1)
+    at_s = 1.0 * descent.step ** 4 * law / s ** 4
+    assert descent.predicted == pytest.approx(-at_s, rel=1e-12)
+
+
 def test_a_centred_radial_unit_in_two_dimensions_needs_three_copies():
     params, x, y = radial(2, seed=1)
     sign = inner_hessian(params, x, y, 0)[0, 0]
     mus = ([0.5, 0.5], [1 / 3] * 3) if sign > 0 else ([2, -1], [3, -1, -1])
-    assert classify_split(params, x, y, 0, mus[0]).verdict == "undecided"
+    report = classify_split(params, x, y, 0, mus[0])
+    assert report.verdict == "undecided" and "second order leaves a direction flat" in report.reason
     assert classify_split(params, x, y, 0, mus[1]).verdict == "saddle"
 
 

@@ -25,9 +25,9 @@ def text(summary):
         lines.append(plateau_text(summary))
     lines.append("claims: " + ", ".join(f"{claim['name']} {claim['verdict']}"
                                         for claim in summary["claims"]))
-    for name in ("diverged", "disagreements"):
+    for name, title in (("diverged", "diverged runs"), ("disagreements", "disagreements")):
         if name in summary:
-            lines.append(f"{name}: {len(summary[name])}" + "".join(f"\n  {run}" for run in summary[name]))
+            lines.append(f"{title}: {len(summary[name])}" + "".join(f"\n  {run}" for run in summary[name]))
     return "\n".join(lines)
 
 
