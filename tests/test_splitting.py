@@ -192,6 +192,7 @@ def test_where_h_vanishes_a_zero_coefficient_escapes_and_others_are_undecided(na
     for mu in ([1, 0], [0, 0.5, 0.5]):
         report = classify_split(params, x, y, 0, mu)
         assert report.verdict == "saddle" and walked(report, x, y)
+        assert report.descent.step == 1 and report.descent.reached == pytest.approx(report.descent.predicted, rel=1e-6)
         free = int(np.argmax(np.array(mu) == 0))
         assert report.descent.start.v[free] == 0                # where it went, at no cost
         others = np.delete(report.descent.start.w - report.wide.w, free, axis=0)
