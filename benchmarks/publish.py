@@ -128,24 +128,29 @@ def onset_table(summaries):
 def split_text(summary):
     """The claims on splitting with their counts, the units of growing, and centred units."""
     kinds, inner = summary["points"]["kinds"], summary["points"]["inner"]
-    lines = [f"{kinds['minimum']} non-degenerate minima and {kinds['saddle']} saddles; H at the minima positive "
-             f"definite {inner['+']} times, negative definite {inner['-']} times, of both signs {inner['+-']} times.", "",
-             "| | claim | verdict | evidence: disagreements, splits, points; at most this share of points "
-             "disagrees (95 %) |", "|---|---|---|---|"]
+    law = summary["inertia_law"]
+    lines = [f"{kinds['minimum']} non-degenerate minima and {kinds['saddle']} saddles ({kinds['degenerate']} more points "
+             f"were degenerate); H at the minima positive definite {inner['+']} times, negative definite {inner['-']} "
+             f"times, of both signs {inner['+-']} times. The inertia of the wide Hessian is what the table adds up in "
+             f"{law['agrees']} splits and not in {law['disagrees']}.", "",
+             "| | claim | verdict | evidence: contradictions of splits (undecided), points; at most this share of "
+             "points contradicts (95 %) |", "|---|---|---|---|"]
     for claim in summary["claims"]:
         lines.append(f"| {claim['name']} | {claim['statement']} | **{claim['verdict']}** | "
                      f"{split_evidence(claim)} |")
-    lines += ["", "| centred Gaussian units on symmetric data | 2 copies | 3 copies | 4 copies |", "|---|---|---|---|"]
+    lines += ["", "| centred radial units that descend (by the law of fourth order) | 2 copies | 3 copies | 4 copies |",
+              "|---|---|---|---|"]
     for d in (1, 2, 3):
         cells = [[row for row in summary["centred"] if (row["dimensions"], row["k"]) == (d, k)] for k in (2, 3, 4)]
-        lines.append(f"| d = {d}: descend | " + " | ".join(
-            f"{sum(row['descend'] for row in cell)} of {sum(row['units'] for row in cell)}" for cell in cells) + " |")
+        lines.append(f"| d = {d} | " + " | ".join(
+            f"{sum(row['descend'] for row in cell)} of {sum(row['units'] for row in cell)} "
+            f"({sum(row['proved'] for row in cell)})" for cell in cells) + " |")
     return "\n".join(lines)
 
 
 def split_evidence(claim):
     if "parts" in claim:
-        return "<br>".join(f"{part['name']}: {part['wrong']} of {part['cases']}, {part['points']}; "
+        return "<br>".join(f"{part['name']}: {part['wrong']} of {part['cases']} ({part['undecided']}), {part['points']}; "
                            f"{part['failing_points_at_most']:.1%}" for part in claim["parts"])
     return "<br>".join(f"{contrast['label'].split(' (')[0]}: {contrast['verdict']}; {counts(contrast)} after "
                        f"{contrast['comparisons'][-1]['size']} gradients" for contrast in claim["contrasts"])

@@ -15,6 +15,7 @@ from .two_layer import TwoLayer
 
 
 LARGEST = {"f4": 1e18, "f8": 1e150}     # of a coordinate: what it is compared with is its square
+MODERATE = 1e50                         # of data and parameters where second derivatives are taken
 TEMPERATURES = {"f4": (1e-30, 1e30), "f8": (1e-150, 1e150)}
 
 
@@ -191,7 +192,7 @@ def problem(value, x, y, loss):
     if loss == "logistic" and not np.all(np.abs(y) == 1):
         raise InputError(f"y[{np.argmax(np.abs(y) != 1)}] = {y[np.abs(y) != 1][0]}: the logistic loss "
                          "takes -1 and 1")
-    return network(value, x.shape[1]), x.astype(float), y.astype(float)
+    return network(value, x.shape[1]), moderate("x", x.astype(float)), moderate("y", y.astype(float))
 
 
 def network(value, dimensions=None):
@@ -202,8 +203,8 @@ def network(value, dimensions=None):
     for name, item in zip(value._fields, value):
         if isinstance(item, np.ndarray) and item.dtype.kind == "c":
             raise InputError(f"params.{name} has type {item.dtype}: expected float32 or float64")
-    return type(value)(*(np.asarray(item, float) if isinstance(item, np.ndarray) else item
-                         for item in value))
+    return type(value)(*(moderate(f"params.{name}", np.asarray(item, float)) if isinstance(item, np.ndarray)
+                         else item for name, item in zip(value._fields, value)))
 
 
 def unit(params, value):
@@ -211,24 +212,40 @@ def unit(params, value):
     units = len(params.v)
     value = count("unit", value, least=-10**9)
     if not -units <= value < units:
-        raise InputError(f"unit = {value}: the network has {units} units, 0 to {units - 1}")
+        raise InputError(f"unit = {value}: expected one of 0 to {units - 1}")
     return value % units
 
 
 def splitting_coefficients(value):
-    """At least two finite numbers whose sum is 1 to round-off."""
-    value = array("coefficients", value, (None,), real=True).astype(float)
+    """At least two finite numbers whose sum is 1 to round-off; made to be 1."""
+    value = array("coefficients", value, (None,), real=True)
+    eps, value = np.finfo(value.dtype).eps, moderate("coefficients", value.astype(float))
     if len(value) < 2:
-        raise InputError(f"coefficients has {len(value)} entry: a split makes at least two copies")
-    if abs(value.sum() - 1) > 1e-12 * np.abs(value).sum():
+        raise InputError("coefficients has 1 entry: a split makes at least two copies")
+    if abs(value.sum() - 1) > min(1e-6, 100 * eps * np.abs(value).sum()):
         raise InputError(f"coefficients: their sum is {value.sum():.15g}, expected 1")
+    return value / value.sum()
+
+
+def moderate(name, value):
+    """An array of numbers whose products do not overflow."""
+    largest = np.abs(value).max(initial=0)
+    if largest > MODERATE:
+        raise InputError(f"{name} holds {largest:.3g}: expected at most {MODERATE:g}")
     return value
 
 
-def three(name, value):
-    if not isinstance(value, (tuple, list)) or len(value) != 3:
-        raise InputError(f"{name} = {short(value)}: expected three counts")
-    return value
+def counts(name, value, size):
+    """A tuple of so many whole numbers, none negative."""
+    if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != size:
+        raise InputError(f"{name} = {short(value)}: expected {size} counts")
+    return tuple(count(f"{name}[{k}]", number, least=0) for k, number in enumerate(value))
+
+
+def flag(name, value):
+    if not isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{name} = {short(value)}: expected True or False")
+    return bool(value)
 
 
 def at_finite_prototypes(value):

@@ -32,7 +32,8 @@ class Descent:
     predicted : float
         The decrease there by the lowest order of the expansion that does not vanish.
     reached : float
-        The decrease there as computed; more than round-off proves that the point is no minimum.
+        The decrease there as computed: at least half of what was predicted, and more than
+        round-off.
     """
 
     start: object
@@ -72,19 +73,16 @@ def walk(start, at, direction, promise, bend=0.0):
 
     Returns
     -------
-    Descent
-        Where no step keeps it: the best one there is.
+    Descent or None
+        None where no step keeps it.
     """
-    value, found = at(start)[0], []
-    bend = np.zeros_like(direction) + bend
+    value, bend = at(start)[0], np.zeros_like(direction) + bend
     for step in 0.5 ** np.arange(40):
-        for way in (direction, -direction):
-            reached = value - at(along(start, way, bend, step))[0]
-            found.append(Descent(start, way, bend, float(step), float(promise(step)), float(reached)))
-        better = max(found[-2:], key=lambda descent: descent.reached)
-        if better.reached > round_off(value) and better.reached >= better.predicted / 2:
-            return better
-    return max(found, key=lambda descent: descent.reached)
+        falls = [(value - at(along(start, way, bend, step))[0], way) for way in (direction, -direction)]
+        reached, way = max(falls, key=lambda fall: fall[0])
+        if reached > round_off(value) and reached >= promise(step) / 2:
+            return Descent(start, way, bend, float(step), float(promise(step)), float(reached))
+    return None
 
 
 def plateau_form(mu):
@@ -127,26 +125,29 @@ def embedded(narrow, wide, unit, mu, direction):
     return result
 
 
-def fourth_order(wide, at, unit, mu, inner_ww):
-    """The way down of a centred Gaussian unit in d dimensions, b = 0 and H = diag(H_ww, 0) (E13).
+def fourth_order(wide, at, unit, mu, h, biases):
+    """The way down of a centred Gaussian unit: the bias rows of H are 0 (E13).
 
-        b_l = s a_l,  w_l = w (1 + s^2 |a_l|^2 / 2d),  v_l = mu_l v (1 + s^2 |a_l|^2 / 2)
-        sum_l mu_l a_l = 0,  sum_l mu_l a_l a_l^T = +-I     (so it takes d + 1 copies)
-        dL = -(w^2 H_ww / (4 d^2 (d + 2))) sum_l mu_l |a_l|^4 s^4
+        u_l = u (1 + s^2 |a_l|^2 / 2D) + s a_l,  v_l = mu_l v (1 + s^2 |a_l|^2 / 2)
+        sum_l mu_l a_l = 0,  sum_l mu_l a_l a_l^T = +-I     (so it takes D + 1 copies)
+        dL = -(u^T H u / (4 D^2 (D + 2))) sum_l mu_l |a_l|^4 s^4
 
-    The bends undo the change of the output at order s^2, so that no other term of order s^4 is
-    left.  For d > 1 the law is ours, and exact where the data look alike in all directions.
+    where the a_l move the D biases alone: D = 1 for a ridge unit, d for a radial one.  The bends
+    undo the change of the output at order s^2, so that no other term of order s^4 is left.  For
+    D > 1 the law is ours, and exact where the data look alike in all directions.
     """
     u, v = positions(wide)
-    copies, theta, d = slice(unit, unit + len(mu)), wide.to_vector(), u.shape[1] - 1
+    copies, theta = slice(unit, unit + len(mu)), wide.to_vector()
+    dimensions = u[unit, biases].size
     shares, moves = plateau_form(mu)
-    a = (moves / np.sqrt(np.abs(shares)))[:, :d]
+    a = (moves / np.sqrt(np.abs(shares)))[:, :dimensions]       # any D of the k - 1 moves will do
     length = (a * a).sum(axis=1)
-    w, b, v = u[copies, 0], u[copies, 1:], v[copies]
     direction, bend = np.zeros_like(theta), np.zeros_like(theta)
-    direction[b] = a
-    bend[w], bend[v] = theta[w] * length / (2 * d), theta[v] * length / 2
-    fourth = theta[w[0]] ** 2 * inner_ww / (4 * d * d * (d + 2)) * (mu @ length ** 2)
+    direction[u[copies, biases]] = a
+    bend[u[copies]] = theta[u[copies]] * length[:, None] / (2 * dimensions)
+    bend[v[copies]] = theta[v[copies]] * length / 2
+    own = theta[u[unit]]
+    fourth = own @ h @ own / (4 * dimensions ** 2 * (dimensions + 2)) * (mu @ length ** 2)
     return walk(wide, at, direction, lambda s: fourth * s ** 4, bend)
 
 
@@ -157,8 +158,10 @@ def escape(wide, at, x, y, copy, vectors, loss):
 
         R(u) = sum_i (dL/df_i) h(u; x_i)
 
-    is not 0; there v of the sign of -R descends, by R^2 / (2 C) with C = sum_i (d^2L/df_i^2) h^2.
-    Tried are moves along the inner Hessian's eigenvectors and at random, near and far.
+    is not 0; there v of the sign of -R descends, for the square loss by R^2 / (2 C) at best, with
+    C = sum_i (d^2L/df_i^2) h^2.  R and its gradient are 0 at the unit itself; but R is analytic, so
+    where it is not 0 at one u it is not 0 at some u as near as one likes: the split point is no
+    minimum.  Tried are moves along the inner Hessian's eigenvectors and at random, near and far.
 
     Returns
     -------
@@ -184,12 +187,11 @@ def escape(wide, at, x, y, copy, vectors, loss):
     start, down = wide.to_vector(), np.zeros(wide.to_vector().size)
     start[u[copy]] = moved[best]
     down[v[copy]] = -correlation[best] / curvature[best]        # step 1 is the bottom of the parabola
-    descent = walk(with_vector(wide, start), at, down, lambda s: gain[best] * (s - s * s / 2))
-    return descent if descent.reached > round_off(at(wide)[0]) else None
+    return walk(with_vector(wide, start), at, down, lambda s: gain[best] * (s - s * s / 2))
 
 
-def smallest_off_plateau(wide, at, unit, k):
-    """The smallest eigenvalue of the wide Hessian, the plateau's k - 1 directions left out.
+def off_plateau(wide, at, unit, k):
+    """The smallest eigenvalue of the wide Hessian without the plateau's k - 1 directions, and the largest.
 
     These move output weights among the copies: dv_1 + ... + dv_k = 0.
     """
@@ -197,7 +199,8 @@ def smallest_off_plateau(wide, at, unit, k):
     copies = positions(wide)[1][unit:unit + k]
     flat = np.zeros_like(hessian)
     flat[np.ix_(copies, copies)] = np.eye(k) - 1 / k        # projects on them
-    return float(np.linalg.eigvalsh(hessian + np.linalg.norm(hessian, 2) * flat)[0])
+    largest = np.linalg.norm(hessian, 2)
+    return float(np.linalg.eigvalsh(hessian + largest * flat)[0]), float(largest)
 
 
 @dataclass(frozen=True)

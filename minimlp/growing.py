@@ -30,7 +30,8 @@ class Growth:
     coefficients : array (2,) or None
         mu of the split.
     promise : float or None
-        Of a split by the inner Hessian: the decrease, over the square of the move; 0 if none.
+        Of a split by the inner Hessian: the decrease over the square of the move, 0 if H is 0;
+        None for the other methods.
     """
 
     params: object
@@ -87,7 +88,8 @@ def grow(params, x, y, loss="square", method="splitting", evaluations=100, seed=
     if method == "new unit":
         wide, spent, chosen = with_new_unit(params, random), 0, (None, None, None)
     elif method == "random split":
-        unit, direction = random.integers(len(params.v)), random.normal(size=incoming(params).shape[1])
+        unit = random.integers(len(params.v))
+        direction = random.normal(size=incoming(params).shape[1])
         wide, spent = apart(params, unit, EQUAL, direction / np.linalg.norm(direction), x, y, loss, value)
         chosen = int(unit), EQUAL, None
     else:
@@ -106,7 +108,7 @@ def best_split(params, x, y, loss):
         values, vectors = np.linalg.eigh(inner_hessian(params, x, y, unit, loss))
         splits += [(unit, EQUAL, vectors[:, 0], -values[0] / 4), (unit, SIGNED, vectors[:, -1], values[-1] / 5)]
     unit, mu, direction, promise = max(splits, key=lambda found: found[3])
-    return unit, mu, direction, float(max(promise, 0))
+    return unit, mu, direction, float(max(promise, 0.0))
 
 
 def apart(params, unit, mu, direction, x, y, loss, value):

@@ -176,11 +176,15 @@ def find_stationary_point(params, x, y, loss="square", saddle=False, steps=200):
     Raises
     ------
     InputError
+
+    Notes
+    -----
+    Tolerances are absolute: scale x and y to order 1.
     """
     from scipy import optimize
 
     params, x, y = checks.problem(params, x, y, loss)
-    steps = checks.count("steps", steps)
+    steps, saddle = checks.count("steps", steps), checks.flag("saddle", saddle)
     at = Last(lambda theta: derivatives(with_vector(params, theta), x, y, loss))
     theta = params.to_vector()
     with np.errstate(all="ignore"):             # a search may leave for infinity

@@ -10,14 +10,13 @@ from .landscape import derivatives, positions, with_vector
 from .plots import drawn, mean_interval, saved
 from .splitting import inner_hessian, plateau_table, split
 from .study.plateau import cases, growth_values, inner_class
-from .study.plateau_runs import problem
+from .study.plateau_runs import SURE, problem
 
 CLASSES = {"minimum": "#0072B2", "saddle": "#F5D28A", "sure saddle": "#D55E00"}
 NAMES = {"+": "H positive definite", "-": "H negative definite", "+-": "H indefinite"}
 SIGNS = {"+": "#0072B2", "-": "#D55E00", "+-": "#009E73"}
 GROWING = dict(zip(METHODS, ("#0072B2", "#999999", "#E69F00")))
 CORNERS = np.array([[-0.5, 0], [0.5, 0], [0, np.sqrt(0.75)]])      # of the simplex mu >= 0
-SURE = 1e-11
 
 
 def examples(rows):
@@ -113,9 +112,9 @@ def loss_surface(path, examples):
             surface = move_plane(*example, shares, moves)
             norm = SymLogNorm(np.abs(surface).max() / 300, vmin=-np.abs(surface).max(), vmax=np.abs(surface).max())
             image = axis.pcolormesh(shares, moves, surface, cmap="PuOr", norm=norm, shading="gouraud")
-            inside = (shares > 0) & (shares < 1)
-            kept = inside if name == "+" else ~inside
-            for part, colour in ((kept, "#0072B2"), (~kept, "#D55E00")):
+            inside, outside = (shares > 0) & (shares < 1), (shares < 0) | (shares > 1)
+            kept = inside if name == "+" else outside
+            for part, colour in ((~kept, "#D55E00"), (kept, "#0072B2")):
                 axis.plot(np.where(part, shares, np.nan), 0 * shares, color=colour, linewidth=3,
                           label="minima" if part is kept else "saddles")
             axis.set(title=NAMES[name], xlabel="coefficient of the first copy (the second: the rest)")

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import checks
 from .evidence import (Descent, Probe, descent_of_narrow, descent_of_split, escape, fourth_order,
-                       probe, round_off, smallest_off_plateau)
+                       off_plateau, probe)
 from .gaussian import Params
 from .landscape import (TOLERANCE, StationaryPoint, derivatives, incoming, outputs,
                         stationary_point, unit_derivatives, with_units)
@@ -142,8 +142,7 @@ def plateau_table(inertia, coefficients):
     Paper B (arXiv 2606.04327), whose sure-saddle region is p >= 2 and q >= 1.
     """
     mu = checks.splitting_coefficients(coefficients)
-    m, n, zeros = (checks.count("inertia", number, least=0) for number in checks.three(
-        "inertia", inertia))
+    m, n, zeros = checks.counts("inertia", inertia, 3)
     if m + n + zeros == 0:
         raise checks.InputError("inertia = (0, 0, 0): the inner Hessian has at least one eigenvalue")
     p, q = np.sum(mu > 0), np.sum(mu < 0)
@@ -194,9 +193,9 @@ class SplitReport:
     def __str__(self):
         lines = [f"{self.verdict}: {self.reason}",
                  f"narrow network: {self.point.kind}, gradient norm {self.point.gradient_norm:.1e}, "
-                 f"margin {self.point.margin:.1e}",
-                 f"inner Hessian: eigenvalues {', '.join(f'{e:.3g}' for e in self.inner)}, "
-                 f"margin {self.margin:.1e}"]
+                 f"smallest eigenvalue {self.point.margin:.1e} of the largest",
+                 f"inner Hessian: eigenvalues {', '.join(f'{e:.3g}' for e in self.inner)}, the smallest "
+                 f"{self.margin:.1e} times what counts as zero"]
         if self.descent:
             lines.append(f"descent: step {self.descent.step:.2g}, promised "
                          f"{self.descent.predicted:.3g}, reached {self.descent.reached:.3g}")
@@ -235,7 +234,8 @@ def classify_split(params, x, y, unit, coefficients, loss="square"):
 
     Notes
     -----
-    Paper B (arXiv 2606.04327); the probe, the margins and the order are ours.
+    Paper B (arXiv 2606.04327); the probe, the margins and the order are ours.  Tolerances are
+    absolute: scale x and y to order 1.
     """
     params, x, y = checks.problem(params, x, y, loss)
     unit, mu = checks.unit(params, unit), checks.splitting_coefficients(coefficients)
@@ -259,10 +259,8 @@ def judged(point, x, y, unit, mu, loss="square"):
         return SplitReport(verdict, reason, point, inertia, inner, margin, wide, **evidence)
 
     def saddle(reason, descent):
-        if descent.reached > round_off(point.value):
-            return report("saddle", reason, descent=descent)
-        return report("undecided", f"{reason}; but the descent of {descent.predicted:.1e} that this "
-                      "promises is lost in round-off", descent=descent)
+        lost = "" if descent else "; but the decrease that this promises is lost in round-off"
+        return report("saddle" if descent else "undecided", reason + lost, descent=descent)
 
     if point.kind in ("saddle", "maximum"):
         return saddle(f"the narrow network is at a {point.kind}",
@@ -273,22 +271,32 @@ def judged(point, x, y, unit, mu, loss="square"):
         descent = escape(wide, at, x, y, unit + int(np.argmax(mu == 0)), vectors, loss)
         if descent:
             return saddle("a zero coefficient: that copy moves at no cost, then descends", descent)
-    elif is_centred(point.params, h, floor) and len(mu) >= len(h):
-        descent = fourth_order(wide, at, unit, mu, h[0, 0])
-        return saddle(why + "; a centred Gaussian unit descends at fourth order", descent)
+    elif is_centred(point.params, h, floor) and len(mu) > h[bias_columns(point.params)].shape[0]:
+        return saddle(why + "; a centred Gaussian unit descends at fourth order",
+                      fourth_order(wide, at, unit, mu, h, bias_columns(point.params)))
     if point.kind == "degenerate":
         return report("undecided", f"the narrow network is degenerate (margin {point.margin:.1e})")
-    if table == "minimum":
-        return report("minimum", why, probe=probe(wide, x, y, loss),
-                      smallest=smallest_off_plateau(wide, at, unit, len(mu)))
-    return report("undecided", f"second order leaves a direction flat: {why} (margin {margin:.1e})")
+    if table == "undecided":
+        return report("undecided", f"second order leaves a direction flat: {why} (smallest {margin:.1e} "
+                      "times what counts as zero)")
+    smallest, largest = off_plateau(wide, at, unit, len(mu))
+    if smallest <= 1e-13 * largest:
+        return report("undecided", f"{why}; but the smallest eigenvalue off the plateau, {smallest:.1e}, is "
+                      "lost in round-off", smallest=smallest)
+    return report("minimum", why, probe=probe(wide, x, y, loss), smallest=smallest)
+
+
+def bias_columns(params):
+    """Where the biases stand in u; they are none where there are none."""
+    if isinstance(params, Params):
+        return slice(1, None)
+    return slice(params.w.shape[1], None)
 
 
 def is_centred(params, h, floor):
-    """Whether H = diag(H_ww, 0): a Gaussian unit, radial or in one dimension, in a symmetric place."""
-    radial = isinstance(params, Params) or (params.activation == "gaussian" and params.b is not None
-                                            and params.w.shape[1] == 1)
-    return radial and np.abs(h[1:]).max() <= floor < abs(h[0, 0])
+    """Whether the bias rows of H are 0 and the rest is not: a Gaussian unit in a symmetric place."""
+    gaussian = isinstance(params, Params) or (params.activation == "gaussian" and params.b is not None)
+    return gaussian and np.abs(h[bias_columns(params)]).max() <= floor < np.abs(h).max()
 
 
 def signs(eigenvalues, floor):
@@ -324,7 +332,8 @@ def splittable(params, x, y, unit, loss):
     point = stationary_point(params, x, y, loss)
     if point.kind == "not stationary":
         raise checks.InputError(f"params: gradient norm {point.gradient_norm:.3g}, over the tolerance "
-                                f"{TOLERANCE:g}: not a stationary point; find_stationary_point gives one")
+                                f"{TOLERANCE:g}: not a stationary point; find_stationary_point gives one "
+                                "(with x and y of order 1)")
     return point
 
 

@@ -247,7 +247,7 @@ def test_a_centred_unit_descends_at_fourth_order_by_the_law(mu):
             break
     assert np.abs(h[1]).max() < 1e-12
     wide = split_neuron(params, 0, mu)
-    descent = fourth_order(wide, lambda p: derivatives(p, x, y), 0, mu, h[0, 0])
+    descent = fourth_order(wide, lambda p: derivatives(p, x, y), 0, mu, h, slice(1, None))
     a = descent.direction[len(mu):2 * len(mu)]
     value, s = derivatives(wide, x, y)[0], 0.02 / np.abs(a).max()
     change = derivatives(along(wide, descent.direction, descent.bend, s), x, y)[0] - value
@@ -259,6 +259,38 @@ def test_a_centred_unit_descends_at_fourth_order_by_the_law(mu):
         assert law == pytest.approx(params.w[0] ** 2 * h[0, 0] / 24 * q * (6 * q - 2) * span ** 4, rel=1e-12)
     report = classify_split(params, x, y, 0, mu)
     assert report.verdict == "saddle" and "fourth order" in report.reason and walked(report, x, y)
+
+
+def test_where_the_data_lie_does_not_matter():
+    """The same unit and data, both shifted: b = -w shift, and the same way down."""
+    for seed in range(4):
+        params, x, y = radial(seed=seed)
+        mu = [0.5, 0.5] if inner_hessian(params, x, y, 0)[0, 0] > 0 else [2, -1]
+        here = classify_split(params, x, y, 0, mu)
+        for shift in (0.5, -2.0):
+            moved = params._replace(b=params.b - params.w[:, None] * shift)
+            there = classify_split(moved, x + shift, y, 0, mu)
+            assert here.verdict == there.verdict == "saddle" and walked(there, x + shift, y)
+
+
+def test_a_centred_ridge_unit_descends_with_two_copies_in_any_dimension():
+    """It has one bias: dL = -(w^T H_ww w / 12) sum mu a^4 s^4."""
+    seen = 0
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        half = 1.5 * random.normal(size=(20, 2))
+        x = np.concatenate([half, -half])
+        start = TwoLayer(np.array([[1.0, 0.5]]), np.zeros(1), np.ones(1), np.zeros(()), "gaussian")
+        y = forward(start, x)[0] + np.tile(0.2 * random.normal(size=20), 2)
+        point = find_stationary_point(start, x, y)
+        h = inner_hessian(point.params, x, y, 0)
+        eigenvalues = np.linalg.eigvalsh(h[:2, :2])
+        if point.kind == "minimum" and eigenvalues[0] * eigenvalues[1] > 1e-8 and np.abs(h[2]).max() < 1e-12:
+            seen += 1
+            mu = [0.5, 0.5] if eigenvalues[0] > 0 else [2, -1]
+            report = classify_split(point.params, x, y, 0, mu)
+            assert report.verdict == "saddle" and "fourth order" in report.reason and walked(report, x, y)
+    assert seen >= 3
 
 
 @pytest.mark.parametrize("wanted, mu", [(1, [1 / 3] * 3), (1, [0.2, 0.3, 0.5]), (-1, [3, -1, -1])])
@@ -277,7 +309,7 @@ def test_the_law_in_two_dimensions_on_rings(wanted, mu):
     mu, h = np.array(mu), inner_hessian(point.params, x, y, 0)
     assert np.abs(h[1:]).max() < 1e-12 < wanted * h[0, 0]
     wide = split_neuron(point.params, 0, mu)
-    descent = fourth_order(wide, lambda p: derivatives(p, x, y), 0, mu, h[0, 0])
+    descent = fourth_order(wide, lambda p: derivatives(p, x, y), 0, mu, h, slice(1, None))
     a = descent.direction[3:9].reshape(3, 2)
     length = (a * a).sum(axis=1)
     assert np.allclose(mu @ a, 0) and np.allclose(np.einsum("l,la,lb->ab", mu, a, a), wanted * np.eye(2))
@@ -315,10 +347,23 @@ def test_the_probe_finds_what_is_lower_and_only_that():
     assert probe(split_neuron(params, 0, [0.5, 0.5]), x, y).radius > 0
 
 
-def test_a_walk_that_keeps_no_promise_says_what_it_reached():
+def test_a_walk_that_keeps_no_promise_has_nothing_to_show():
     params, x, y = minimum_with(1, dimensions=1, units=1)
-    descent = walk(params, lambda p: derivatives(p, x, y), np.array([1.0, 0.0]), lambda s: s)
-    assert descent.reached <= 0 < descent.predicted
+    assert walk(params, lambda p: derivatives(p, x, y), np.array([1.0, 0.0]), lambda s: s) is None
+    assert walk(params, lambda p: derivatives(p, x, y), np.array([1.0, 0.0]), lambda s: s * s) is None
+
+
+def test_a_share_too_small_to_tell_is_undecided():
+    params, x, y = minimum_with(1, dimensions=1, units=1)
+    assert "lost in" in classify_split(params, x, y, 0, [1e-300, 1]).reason
+    assert classify_split(params, x, y, 0, [-1e-12, 1 + 1e-12]).verdict == "undecided"
+
+
+def test_coefficients_in_float32_are_taken_and_their_sum_made_1():
+    params, x, _ = minimum_with(1, dimensions=1, units=1)
+    for mu in (np.full(10, 0.1, np.float32), np.full(3, 1 / 3, np.float32)):
+        wide = split_neuron(params, 0, mu)
+        assert relative_error(forward(wide, x)[0], forward(params, x)[0]) <= 1e-14
 
 
 def test_signs_count():
@@ -333,9 +378,10 @@ def test_a_report_reads_like_a_report():
 
 
 BAD = [
-    (dict(unit=2), "unit = 2: the network has 2 units"), (dict(unit=-3), "unit = -3"),
+    (dict(unit=2), "unit = 2: expected one of 0 to 1"), (dict(unit=-3), "unit = -3"),
     (dict(unit=0.5), "unit = 0.5"), (dict(mu=[1.0]), "at least two copies"),
-    (dict(mu=[0.5, 0.6]), "their sum is 1.1"), (dict(mu=[np.nan, 1]), r"coefficients\[0\] = nan"),
+    (dict(mu=[0.5, 0.6]), "their sum is 1.1"), (dict(mu=[1e16, -1e16]), "their sum is 0"),
+    (dict(mu=[1e300, -1e300, 1]), "coefficients holds 1e.300"), (dict(x=1e60), "x holds"), (dict(y=1e200), "y holds"), (dict(mu=[np.nan, 1]), r"coefficients\[0\] = nan"),
     (dict(mu=[[0.5, 0.5]]), "coefficients has shape"), (dict(mu="half"), "coefficients has type"),
     (dict(params=lambda p: p._replace(activation="relu")), "relu"),
     (dict(params=lambda p: p._replace(v=np.array([0.0, 1.0]))), r"params.v\[0\] = 0"),
@@ -349,6 +395,7 @@ BAD = [
 def test_bad_input_to_classify_split(change, message):
     point, x, y = found()
     params = change.get("params", lambda p: p)(point.params)
+    x, y = x * change.get("x", 1), y * change.get("y", 1)
     with pytest.raises(InputError, match=message):
         classify_split(params, x, y, change.get("unit", 0), change.get("mu", [0.5, 0.5]), change.get("loss", "square"))
 
@@ -359,6 +406,7 @@ def test_bad_input_to_the_others():
     for bad in (lambda: split_neuron(relu, 0, [0.5, 0.5]), lambda: inner_hessian(relu, x, y, 0),
                 lambda: split_neuron(point.params, 0, [1.0]), lambda: inner_hessian(point.params, x, y, 5),
                 lambda: plateau_table((1, 0), [0.5, 0.5]), lambda: plateau_table((-1, 1, 0), [0.5, 0.5]),
-                lambda: plateau_table((0, 0, 0), [0.5, 0.5]), lambda: plateau_table(3, [0.5, 0.5])):
+                lambda: plateau_table((0, 0, 0), [0.5, 0.5]), lambda: plateau_table(3, [0.5, 0.5]),
+                lambda: find_stationary_point(point.params, x, y, saddle="no")):
         with pytest.raises(InputError):
             bad()

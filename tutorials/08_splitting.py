@@ -14,7 +14,7 @@
 #
 # ## The plateau
 #
-# The network of this page has units $\varphi(w_j \cdot x + b_j)$ with any smooth $\varphi$ (E9).
+# The network of this page has units $\varphi(w_j \cdot x + b_j)$ with any smooth $\varphi$ (tag E9 in the notation).
 # Splitting unit $j$ keeps its incoming parameters $u_j = (w_j, b_j)$ and shares its output weight
 # (E10):
 #
@@ -69,8 +69,8 @@ for mu in ([0.5, 0.5], [3, -2]):
 #
 # $$\Delta L = \frac12 \sum_l \mu_l \, \delta_l^T H \delta_l, \qquad H = v_j \sum_i \frac{\partial L}{\partial f_i} \varphi''(z_{ij}) \, \tilde x_i \tilde x_i^T.$$
 #
-# $H$ is the **inner Hessian**: curvature that the unit's neighbours cannot see, because the narrow
-# network cannot make such a move. By hand, for the square loss $\partial L/\partial f_i = (2/N)(f_i - y_i)$:
+# $H$ is the **inner Hessian**: curvature that the narrow network does not feel, because it cannot make
+# such a move. By hand, for the square loss $\partial L/\partial f_i = (2/N)(f_i - y_i)$:
 
 
 # %%
@@ -98,12 +98,18 @@ for mu in ([0.5, 0.5], [2, -1]):
 # %% [markdown]
 # ## Signs decide
 #
-# Everything is in $\sum_l \mu_l \delta_l^T H \delta_l$ on the moves with $\sum_l \mu_l \delta_l = 0$. Say $p$ coefficients
-# are positive and $q$ negative. Take moves $\delta_l = a_l e$ along an eigenvector, $H e = \lambda e$: the sum is
-# $\lambda \sum_l \mu_l a_l^2$ with $\mu \cdot a = 0$. How many signs has $\sum_l \mu_l a_l^2$ on that subspace? On all of $R^k$
-# it has $p$ positive and $q$ negative ones. The vector $(1, \dots, 1)$ is orthogonal to the subspace in this
-# form, as $\sum_l \mu_l \cdot 1 \cdot a_l = 0$, and its own value is $\sum_l \mu_l = 1 > 0$: it takes one
-# positive sign away. So
+# A small move of the wide network has three parts: one that all copies make alike, which the narrow
+# network knows and which costs there; one along the plateau, which costs nothing; and copies that part
+# with $\sum_l \mu_l \delta_l = 0$. To second order there are no mixed terms, for in each of them that sum appears.
+# So the signs of the wide Hessian are those of the narrow one, $k - 1$ zeros, and those of
+# $\sum_l \mu_l \delta_l^T H \delta_l$. (The zeros are no way out: along the plateau the loss is constant, and near by on
+# it the other directions still rise.)
+#
+# Take moves $\delta_l = a_l e$ along an eigenvector, $H e = \lambda e$: the sum is $\lambda \sum_l \mu_l a_l^2$ with
+# $\sum_l \mu_l a_l = 0$. Let $p$ coefficients be positive, $q$ negative and none 0. On all of $R^k$ the form
+# $\sum_l \mu_l a_l^2$ has $p$ positive and $q$ negative signs. The vector $(1, \dots, 1)$ has no mixed term with our
+# moves, which is what $\sum_l \mu_l a_l = 0$ says, and on it the form is $\sum_l \mu_l = 1 > 0$. So one of the
+# positive signs is its, and the moves have the others:
 #
 # **$p - 1$ positive and $q$ negative directions, times the signs of $H$.**
 #
@@ -146,45 +152,52 @@ plots_splitting.loss_surface("figures/08_surface.png", examples)
 # middle is the plateau; orange: lower than the minimum. Over the blue part the loss rises to both
 # sides, over the other it falls, and at $m = 0$ and $m = 1$ it does neither.
 #
-# There one copy is not heard: $\mu_l = 0$. It may move anywhere at no cost, for instance to a $u$ where
+# There one copy is not heard: $\mu_l = 0$. It may move at no cost, to a $u$ where
 #
 # $$R(u) = \sum_i \frac{\partial L}{\partial f_i} h(u; x_i) \neq 0,$$
 #
-# and there a small output weight of the sign of $-R$ descends, at best by $R^2/2C$, $C = \sum_i (\partial^2 L/\partial f_i^2) h^2$.
-# **A zero coefficient is always a way out**, even where $H = 0$. `classify_split` says all this, with
-# the evidence: a direction, what it promises, what was reached.
+# and there a small output weight of the sign of $-R$ descends; under the square loss by $R^2/2C$ at best,
+# $C = \sum_i (\partial^2 L/\partial f_i^2) h^2$. How far is such a $u$? At $u_j$ itself $R$ and its gradient are 0. But $R$ is
+# analytic: unless it is 0 everywhere it is not 0 at some $u$ as near as you like. So **a zero coefficient
+# is always a way out**, even where $H = 0$. `classify_split` says all this, with the evidence: a
+# direction, what it promises, what was reached.
 
 # %%
 for mu in ([0.5, 0.5], [2, -1], [1, 0]):
     print(mu, minimlp.classify_split(params, x, y, 0, mu), sep="\n", end="\n\n")
 
 # %% [markdown]
-# ## Gaussian units are never at rest
+# ## Gaussian units
 #
 # For the Gaussian, $\varphi' = -z \varphi$ and $\varphi'' = (z^2 - 1)\varphi = -\varphi - z \varphi'$. So the bias entry of $H$ is
 #
 # $$H_{bb} = v \sum_i \frac{\partial L}{\partial f_i} \varphi'' = -v \sum_i \frac{\partial L}{\partial f_i} \varphi - v \sum_i \frac{\partial L}{\partial f_i} (w \cdot x_i + b) \varphi' = -v \frac{\partial L}{\partial v} - w \cdot \frac{\partial L}{\partial w} - b \frac{\partial L}{\partial b},$$
 #
-# which is 0 at every stationary point (E13). A matrix with a zero on its diagonal is not definite: if
-# the rest of that row is not 0, it has both signs, and *every* split opens a way down. (For the radial
-# units of paper A in $d$ dimensions it is the trace of the bias block that vanishes: exercise 2.) So in
-# paper A's network a copied unit is never stuck at a minimum, whatever the shares; the structural
-# losses add terms to $H$ and are not covered.
+# which is 0 at every stationary point (E13). A matrix with a zero on its diagonal is not definite: **if
+# the rest of that row is not 0, $H$ has both signs, and every split opens a way down.** For the radial
+# units of paper A in $d$ dimensions it is the trace of the bias block that vanishes (exercise 2). So in
+# paper A's network, trained by the fit alone, a copied unit is not stuck at a minimum, whatever the
+# shares, unless it sits symmetrically among its data. (The structural losses would add terms to $H$.)
 #
-# One case is left: a unit at $b = 0$ on symmetric data, where $H = \mathrm{diag}(H_{ww}, 0)$. In one dimension
-# fourth order decides. Move the biases by $\delta_l$ and let $w$ and $v$ follow, $w_l = w(1 + \delta_l^2/2)$,
-# $v_l = \mu_l v (1 + \delta_l^2/2)$: the output stays the same to second order, and
+# That exception: all of the bias row is 0, as for $b = 0$ on symmetric data. For a ridge unit fourth order
+# decides. Move the biases by $\delta_l$ and scale the rest a little, $w$, $b$ and $v$ times
+# $1 + \delta_l^2/2$. To second order the output gets $\varphi'' \delta^2/2 = (z^2 - 1) \varphi \, \delta^2/2$ from the move,
+# $-z^2 \varphi \, \delta^2/2$ from scaling $z$, and $\varphi \, \delta^2/2$ from scaling $v$: nothing. At fourth order stationarity
+# leaves only $A = v \sum_i (\partial L/\partial f_i) z_i^4 \varphi = w^T H_{ww} w$, with
+# $\frac{1}{24}$ from $\delta^4$, $-\frac14$ from $\delta^2$ with the scaling and $\frac18$ from the scaling twice:
 #
-# $$\Delta L = -\frac{w^2 H_{ww}}{12} \sum_l \mu_l \delta_l^4,$$
+# $$\Delta L = -\frac{w^T H_{ww} w}{12} \sum_l \mu_l \delta_l^4,$$
 #
-# which falls exactly where the table would have said minimum. The study measured $d$ dimensions too:
+# which falls wherever the table's signs left a minimum possible. The study measured radial units in $d$
+# dimensions:
 
 # %%
 with open("../benchmarks/results/split/summary.json") as file:
     summary = json.load(file)
 kinds = summary["points"]["kinds"]
-print(f"{kinds['minimum']} minima, {kinds['saddle']} saddles; inertia as added up in "
-      f"{summary['inertia_law']['agrees']} splits, not so in {summary['inertia_law']['disagrees']}")
+print(f"{kinds['minimum']} minima, {kinds['saddle']} saddles (and {kinds['degenerate']} degenerate points, "
+      f"not judged); inertia as added up in {summary['inertia_law']['agrees']} splits, "
+      f"not so in {summary['inertia_law']['disagrees']}")
 for claim in summary["claims"]:
     print(claim["name"], claim["verdict"])
 print(f"Gaussian units with a bias: {summary['gaussian']['units']}, definite H: "
@@ -192,13 +205,14 @@ print(f"Gaussian units with a bias: {summary['gaussian']['units']}, definite H: 
 for d, k in itertools.product((1, 2, 3), (2, 3, 4)):
     cells = [row for row in summary["centred"] if (row["dimensions"], row["k"]) == (d, k)]
     print(f"centred, d = {d}, {k} copies: {sum(row['descend'] for row in cells)} of "
-          f"{sum(row['units'] for row in cells)} descend")
+          f"{sum(row['units'] for row in cells)} descend, {sum(row['proved'] for row in cells)} by the law")
 
 # %% [markdown]
-# With $d + 1$ copies or more a centred unit descends: as many as it takes to spread in all $d$
-# directions at once. With $d$ or fewer nearly all stayed: the cost of the uneven spread, of fourth order
-# too, was larger than the gain. (This pattern is ours, from a few units; the law in $d$ dimensions is in
-# the code of `fourth_order` in [evidence.py](../minimlp/evidence.py).)
+# With $d + 1$ copies or more each of these centred units descends: as many as it takes to spread in all
+# $d$ directions at once. With $d$ or fewer nothing lower was found near any: the cost of the uneven
+# spread, of fourth order too, is larger than the gain. (This pattern is ours, from a few units;
+# `fourth_order` in [evidence.py](../minimlp/evidence.py) has the law in $d$ dimensions, which proves most
+# of the descents.)
 #
 # ## When to grow
 #

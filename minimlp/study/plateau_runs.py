@@ -5,11 +5,11 @@ from itertools import permutations, product
 import numpy as np
 
 from .. import gaussian, two_layer
-from ..evidence import probe, round_off, walk
+from ..evidence import probe, walk
 from ..gaussian import Params
 from ..growing import METHODS, descend, grow
-from ..landscape import derivatives, find_stationary_point, outputs, stationary_point, unit_derivatives, with_vector
-from ..splitting import inner_hessian_and_floor, judged
+from ..landscape import derivatives, find_stationary_point, outputs, stationary_point, unit_derivatives
+from ..splitting import inner_hessian_and_floor, judged, plateau_table
 from ..two_layer import TwoLayer
 
 NOISE = 0.2                     # of the targets, so that no minimum interpolates
@@ -19,7 +19,7 @@ SADDLE_STARTS, KICK = 3, 0.7    # from the teacher, moved by this much in every 
 FAR = 100.0                     # a point with larger parameters is on its way to infinity
 NARROW_SHARE = 1e-6             # of the largest |v|: a unit under it is all but unheard
 SURE = 1e-11                    # of the largest eigenvalue: below it the wide Hessian's sign is open
-NEAR, NEAR_STARTS = (0.03, 0.01), 4     # of a centred unit's split: whence a fall is looked for
+NEAR = (0.2, 0.1, 0.05)         # half-widths of boxes in which a lower loss is looked for
 REGIONS = ("simplex", "one positive", "sure saddle", "zero")
 
 
@@ -99,41 +99,57 @@ def all_splits(point, x, y, random, regions=REGIONS):
 
 
 def case(point, x, y, unit, region, mu):
-    """One split: what the table says, what is seen, and the figures of both."""
+    """One split: what the claims predict, what is seen, what `classify_split` says, and figures."""
     report = judged(point, x, y, unit, mu)
-    seen, law = observed(report, x, y, unit, mu)
+    seen, law = observed(report, x, y, mu)
     _, gradient, _ = derivatives(report.wide, x, y)
     return {"unit": int(unit), "region": region, "k": len(mu), "inertia": report.inertia,
-            "inner": report.inner.tolist(),
-            "predicted": report.verdict, "observed": seen, "inertia_law": law,
-            "wide_gradient": float(np.linalg.norm(gradient)),
+            "inner": report.inner.tolist(), "predicted": predicted(report, mu), "observed": seen,
+            "verdict": report.verdict, "inertia_law": law, "wide_gradient": float(np.linalg.norm(gradient)),
             "promised": report.descent and report.descent.predicted,
             "reached": report.descent and report.descent.reached,
             "smallest": report.smallest, "radius": report.probe and report.probe.radius}
 
 
-def observed(report, x, y, unit, mu):
-    """The split point by its own Hessian and by losses met, without the table; and whether its
-    inertia is what the table adds up (None where an eigenvalue is too small to say)."""
+def predicted(report, mu):
+    """B4 at a saddle, B5 at a zero coefficient, and else the table: signs alone, no evidence."""
+    if report.point.kind != "minimum" or np.any(mu == 0):
+        return "saddle"
+    return plateau_table(report.inertia, mu)
+
+
+def observed(report, x, y, mu):
+    """The split point by its own Hessian and by searches around it: no table, no inner Hessian.
+
+    A saddle: a negative eigenvalue, along which the loss falls as it should; or else something
+    lower in each of three smaller and smaller boxes.  A minimum: k - 1 eigenvalues are 0 and the
+    others positive, and some box holds nothing lower.  With it: whether the inertia is what the
+    table adds up (None where an eigenvalue or a coefficient is 0).
+    """
     def at(params):
         return derivatives(params, x, y)
 
-    value, _, hessian = at(report.wide)
+    _, _, hessian = at(report.wide)
     eigenvalues, vectors = np.linalg.eigh(hessian)
     floor = SURE * np.abs(eigenvalues).max()
     negative, flat = np.sum(eigenvalues < -floor), np.sum(np.abs(eigenvalues) <= floor)
     m, n, zeros = report.inertia
     p, q = np.sum(mu > 0), np.sum(mu < 0)
     law = None
-    if np.all(mu != 0) and zeros == 0 and flat == len(mu) - 1 and report.point.kind != "degenerate":
-        law = bool(negative == np.sum(report.point.eigenvalues < 0) + (p - 1) * n + q * m)
+    if np.all(mu != 0) and zeros == 0:
+        law = bool(flat == len(mu) - 1
+                   and negative == np.sum(report.point.eigenvalues < 0) + (p - 1) * n + q * m)
     if negative:
         down = walk(report.wide, at, vectors[:, 0], lambda s: -0.5 * eigenvalues[0] * s * s)
-        return ("saddle" if down.reached > round_off(value) else "undecided"), law
-    if report.descent and report.descent.reached > round_off(value):
-        return "saddle", law
-    found = report.probe or probe(report.wide, x, y)
-    return ("minimum" if flat == len(mu) - 1 and found.radius else "undecided"), law
+        return ("saddle" if down else "undecided"), law
+    if flat == len(mu) - 1 and (report.probe or probe(report.wide, x, y)).radius:
+        return "minimum", law
+    return ("saddle" if lower_in_every_box(report.wide, x, y) else "undecided"), law
+
+
+def lower_in_every_box(params, x, y):
+    """Whether bounded searches find a lower loss in each of the boxes `NEAR`."""
+    return all(probe(params, x, y, radii=(radius,)).radius is None for radius in NEAR)
 
 
 def trace_share(point, x, y, unit):
@@ -189,22 +205,10 @@ def centred_run(run):
     for k in (2, 3, 4):
         mu = np.full(k, 1 / k) if region == "simplex" else np.array([k] + [-1.0] * (k - 1))
         report = judged(point, x, y, 0, mu)
-        falls = [lowest_from_near(report.wide, x, y, radius, random) for radius in NEAR]
         rows.append({"dimensions": d, "k": k, "region": region, "verdict": report.verdict,
-                     "falls": falls, "descends": int(max(falls) < -round_off(point.value)),
+                     "descends": int(report.verdict == "saddle" or lower_in_every_box(report.wide, x, y)),
                      "bias_row": float(np.abs(inner[1:]).max()), "inner_ww": float(inner[0, 0])})
     return rows
-
-
-def lowest_from_near(params, x, y, radius, random):
-    """The lowest loss less the point's, of searches for a minimum from random places at a distance."""
-    theta, lowest = params.to_vector(), np.inf
-    value, _, _ = derivatives(params, x, y)
-    for _ in range(NEAR_STARTS):
-        move = random.normal(size=theta.size)
-        start = with_vector(params, theta + radius * move / np.linalg.norm(move))
-        lowest = min(lowest, find_stationary_point(start, x, y, steps=60).value - value)
-    return float(lowest)
 
 
 def growth_problem(task, seed):

@@ -48,7 +48,7 @@ class TrainingConfig:
     def __post_init__(self):
         object.__setattr__(self, "sizes", checks.distinct(
             "sizes", self.sizes, lambda size: checks.count("sizes", size)))
-        checks.count("seeds", self.seeds)
+        checks.count("seeds", self.seeds, most=10**5)
         checks.count("first_seed", self.first_seed, least=0)
         checks.count("steps", self.steps, least=0)
         checks.positive("rate", self.rate)
