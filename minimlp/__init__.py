@@ -4,8 +4,8 @@ __version__ = "0.1.0"
 
 from .checks import InputError
 from .data import uniform_samples
-from .dispatch import (available_backends, backward, coverage, forward, init_params, objective,
-                       overlap, prototypes, separation, softmin, train)
+from .dispatch import (available_backends, backward, balanced, coverage, forward, init_params,
+                       objective, overlap, prototypes, separation, sinkhorn, softmin, train)
 from .forces import Force, forces
 from .gaussian import Params
 from .gradcheck import GradientReport, check_gradient, relative_error
@@ -19,7 +19,7 @@ from .two_layer import TwoLayer
 
 __all__ = [
     "Params", "init_params", "forward", "backward", "prototypes",
-    "softmin", "coverage", "separation", "overlap", "objective", "train", "Training",
+    "softmin", "coverage", "separation", "overlap", "balanced", "sinkhorn", "objective", "train", "Training",
     "reconstruction_error", "specialization_ratio", "expelled_fraction", "hull_distance",
     "forces", "Force", "check_gradient", "relative_error", "GradientReport",
     "TwoLayer", "find_stationary_point", "StationaryPoint", "split_neuron", "inner_hessian",

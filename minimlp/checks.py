@@ -60,6 +60,15 @@ def temperature(name, value, *arrays):
     return value
 
 
+def marginal_tolerance(value, *arrays):
+    """How far marginals may be off; None is what rounding allows in the type of these arrays."""
+    if value is None:
+        return 1e-4 if any(array.real.dtype == np.float32 for array in arrays) else 1e-10
+    if number("tolerance", value) < 0:
+        raise InputError(f"tolerance = {value}: must not be negative")
+    return float(value)
+
+
 def count(name, value, least=1, most=10**9):
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
         raise InputError(f"{name} = {short(value)}: expected a whole number")
