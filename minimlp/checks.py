@@ -60,6 +60,13 @@ def temperature(name, value, *arrays):
     return value
 
 
+def temperature_range(value, *arrays):
+    """The first and the last temperature."""
+    if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != 2:
+        raise InputError(f"temperatures = {short(value)}: expected the first and the last one")
+    return tuple(temperature(f"temperatures[{k}]", tau, *arrays) for k, tau in enumerate(value))
+
+
 def marginal_tolerance(value, *arrays):
     """How far marginals may be off; None is what rounding allows in the type of these arrays."""
     if value is None:
