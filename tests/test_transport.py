@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 import minimlp
 import naive
-from cases import CASES, STEPS, bound, farthest, make, wide
+from cases import CASES, bound, farthest, make, wide
 from minimlp import (InputError, balanced, check_gradient, coverage, prototypes, relative_error,
                      sinkhorn, train_balanced, transport)
 from minimlp.kernels import gpu_twins
@@ -23,6 +23,7 @@ TWINS = [pytest.param(cpu_twin, id="cpu")]
 if ON_DEVICE:
     TWINS.append(pytest.param(gpu_twins, id="gpu", marks=pytest.mark.gpu))
 if SMALL:                   # compiled code overflows without a word
+    cpu_twin.SERIAL = 0     # so that few samples come in several parts too
     pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 generic = pytest.mark.parametrize("case", GENERIC, ids=str)
@@ -46,12 +47,13 @@ def squares(p, x):
     return ((x[:, None] - p) ** 2).sum(axis=2)
 
 
-def cooled(p, x, last, iterations=20_000, tolerance=1e-11):
+def cooled(p, x, last):
     """Balanced coverage at a low temperature, by way of higher ones."""
     offsets = None
-    for temperature in np.geomspace(1, last, 25):
-        value, gradient, offsets = balanced(p, x, temperature, offsets, iterations, tolerance)
-    return value, gradient, offsets
+    for temperature in np.geomspace(1, last, 60):
+        value, gradient, offsets, error = sinkhorn(p, x, temperature, offsets, 200, 0.0)
+    assert error < 1e-9
+    return value, gradient
 
 
 @every_case
@@ -73,19 +75,15 @@ def test_sinkhorn_equals_the_loops(case, temperature, with_offsets, iterations):
 
 # The gradient, at convergence.
 
-def converged(x, temperature, iterations):
-    def function(p):
-        value, gradient, _, error = sinkhorn(p, x, temperature, None, iterations, 0.0)
-        assert error < 1e-10, f"marginal error {error}"
-        return value, gradient
-    return function
+def converged(x, temperature):
+    return lambda p: balanced(p, x, temperature, None, 1000, 1e-13)[:2]
 
 
 @generic
 @pytest.mark.parametrize("temperature", [0.5, 2.0, 100.0])
 def test_the_envelope_gradient_is_that_of_all_iterations_once_they_have_converged(case, temperature):
     p, x = points(case)
-    report = check_gradient(converged(x, temperature, 400), p, STEPS)
+    report = check_gradient(converged(x, temperature), p)
     assert not report.zero
     assert report.errors["complex"] <= 1e-12, str(report)
     assert report.errors["central"] <= 1e-7, str(report)
@@ -94,19 +92,20 @@ def test_the_envelope_gradient_is_that_of_all_iterations_once_they_have_converge
 @pytest.mark.parametrize("units, dimensions", [(1, 2), (3, 1), (9, 3)])
 def test_the_gradient_at_other_numbers_of_prototypes_than_samples(units, dimensions):
     p, x = cloud(units, dimensions), cloud(5, dimensions, seed=1)
-    report = check_gradient(converged(x, 0.5, 400), p, STEPS)
+    report = check_gradient(converged(x, 0.5), p)
     assert report.errors["complex"] <= 1e-12 and report.errors["central"] <= 1e-7, str(report)
 
 
 def test_before_convergence_the_gradient_is_off_in_proportion_to_the_marginal_error():
     p, x = cloud(7, 2), cloud(7, 2, seed=1)
-    ratios = []
-    for iterations in (3, 6, 12, 24):
-        error = sinkhorn(p, x, 0.2, None, iterations, 0.0)[3]
+    errors, off = [], []
+    for iterations in (4, 8, 16, 32):
+        errors.append(sinkhorn(p, x, 0.2, None, iterations, 0.0)[3])
         report = check_gradient(lambda p: sinkhorn(p, x, 0.2, None, iterations, 0.0)[:2], p)
-        ratios.append(report.errors["complex"] / error)
-        assert report.errors["complex"] > 1e-10, "it has converged"
-    assert max(ratios) < 10 * min(ratios) < 10
+        off.append(report.errors["complex"])
+    assert off[0] > 0.01 and off[-1] < 1e-4 and errors[0] > 1000 * errors[-1]
+    ratios = np.divide(off, errors)
+    assert ratios.max() < 2 * ratios.min()
 
 
 def test_from_converged_offsets_one_iteration_gives_the_complex_step():
@@ -124,18 +123,17 @@ def test_from_converged_offsets_one_iteration_gives_the_complex_step():
 
 def test_at_a_low_temperature_it_sorts():
     p, x = cloud(9, 1, seed=2), cloud(9, 1, seed=3)
-    value, gradient, _ = cooled(p, x, 2e-4)
+    value, gradient = cooled(p, x, 2e-4)
     partner = np.empty_like(x)
     partner[p[:, 0].argsort()] = np.sort(x, axis=0)
-    assert value - 2e-4 * np.log(9) == pytest.approx(np.mean((p - partner) ** 2), abs=1e-5)
-    assert relative_error(gradient, 2 / 9 * (p - partner)) <= 2e-2
-    assert relative_error(gradient, 2 / 9 * (p - x)) > 0.5
+    assert value - 2e-4 * np.log(9) == pytest.approx(np.mean((p - partner) ** 2), rel=1e-9)
+    assert relative_error(gradient, 2 / 9 * (p - partner)) <= 1e-9
 
 
 @pytest.mark.parametrize("samples, units, dimensions", [(8, 8, 2), (8, 8, 5), (4, 8, 3), (9, 3, 2)])
 def test_at_a_low_temperature_it_is_the_best_assignment(samples, units, dimensions):
     p, x = cloud(units, dimensions, seed=4), cloud(samples, dimensions, seed=5)
-    value, gradient, _ = cooled(p, x, 1e-3)
+    value, gradient = cooled(p, x, 2e-4)
     copies = max(samples, units)
     i, j = np.repeat(np.arange(samples), copies // samples), np.repeat(np.arange(units), copies // units)
     rows, columns = linear_sum_assignment(squares(p, x)[i][:, j])
@@ -144,17 +142,17 @@ def test_at_a_low_temperature_it_is_the_best_assignment(samples, units, dimensio
     np.add.at(pi, (i, j), 1 / copies)
     entropy = np.sum(pi[pi > 0] * np.log(samples * units * pi[pi > 0]))
     exact = np.einsum("ij,ij->", pi, squares(p, x))
-    assert value == pytest.approx(exact + 1e-3 * entropy, abs=1e-6)
+    assert value == pytest.approx(exact + 2e-4 * entropy, rel=1e-9)
     expected = 2 * (pi.sum(axis=0)[:, None] * p - np.einsum("ij,ik->jk", pi, x))
-    assert relative_error(gradient, expected) <= 1e-4
+    assert relative_error(gradient, expected) <= 1e-7
 
 
 @generic
 def test_at_a_high_temperature_it_is_the_mean_over_all_pairs(case):
     p, x = points(case)
-    value, gradient, _ = balanced(p, x, 1e9)
-    assert value == pytest.approx(squares(p, x).mean(), rel=1e-8)
-    assert relative_error(gradient, 2 / case.units * (p - x.mean(axis=0))) <= 1e-7
+    value, gradient, _ = balanced(p, x, 1e6)
+    assert value == pytest.approx(squares(p, x).mean(), rel=1e-5)
+    assert relative_error(gradient, 2 / case.units * (p - x.mean(axis=0))) <= 1e-5
 
 
 @pytest.mark.parametrize("samples, units", [(7, 7), (5, 9)])
@@ -252,10 +250,10 @@ def test_it_lies_above_coverage_and_rises_to_there_with_the_iterations(case, tem
 
 def test_stranded_prototypes_are_pulled_as_hard_as_any():
     x = cloud(6, 2)
-    p = np.vstack([x[:3], x[3:] + 100])
-    gradient = balanced(p, x, 1.0, iterations=200_000, tolerance=1e-6)[1]
-    np.testing.assert_allclose(gradient[3:], 2 / 6 * 100, rtol=0.02)
-    assert not coverage(p, x, 1.0)[1][3:].any()
+    p = np.vstack([x[:3], x[3:] + 10])
+    gradient = balanced(p, x, 1.0, iterations=5000, tolerance=1e-6)[1]
+    np.testing.assert_allclose(gradient[3:], 2 / 6 * 10, rtol=0.1)
+    assert np.abs(coverage(p, x, 1.0)[1][3:]).max() < 1e-60
 
 
 def test_one_prototype_or_one_sample_is_balanced_at_once():
@@ -335,7 +333,7 @@ def test_bad_input_is_named(function, arguments, message):
 
 # The twins.
 
-TWIN_SHAPES = [(1, 1, 1), (5, 3, 1), (9, 17, 2)] if SMALL else [
+TWIN_SHAPES = [(1, 1, 1), (9, 17, 2)] if SIMULATED else [(1, 1, 1), (9, 17, 2), (3, 513, 1)] if SMALL else [
     (1, 1, 1), (7, 1, 2), (1, 9, 3), (5, 3, 1), (9, 17, 2), (600, 65, 1), (65, 1030, 3), (513, 512, 8)]
 
 
@@ -363,11 +361,11 @@ def test_sinkhorn_equals_the_reference(twin, shape, temperature, dtype, with_off
 @every_twin
 def test_a_twin_stops_and_refuses_as_the_reference_does(twin):
     p, x = cloud(5, 2), cloud(9, 2, seed=1)
-    result, expected = twin.balanced(p, x, 0.3, None, 200), transport.balanced(p, x, 0.3, None, 200)
+    result, expected = twin.balanced(p, x, 3.0, None, 30), transport.balanced(p, x, 3.0, None, 30)
     for a, b in zip(result, expected):
         assert relative_error(a, b) <= 1e-12
-    assert twin.sinkhorn(p, x, 0.3, None, 200, 1e-2)[3] == pytest.approx(
-        transport.sinkhorn(p, x, 0.3, None, 200, 1e-2)[3], rel=1e-9)
+    assert twin.sinkhorn(p, x, 1.0, None, 30, 1e-2)[3] == pytest.approx(
+        transport.sinkhorn(p, x, 1.0, None, 30, 1e-2)[3], rel=1e-9)
     with pytest.raises(InputError, match="temperature = 1e-05: after 3 iterations"):
         twin.balanced(p, x, 1e-5, None, 3)
 
@@ -414,7 +412,8 @@ def test_training_follows_the_temperatures_with_the_offsets_of_the_step_before()
 
 
 def test_training_brings_every_prototype_to_its_own_sample():
-    params, x, y = problem()
+    x = np.linspace(-0.9, 0.9, 8)[:, None]
+    params, y = minimlp.init_params(x, 8, 1), np.sin(np.pi * x[:, 0])
     training, errors = train_balanced(params, x, y, steps=1000)
     p = prototypes(training.params)
     assert minimlp.reconstruction_error(p, x) < 0.05 < minimlp.reconstruction_error(prototypes(params), x)
