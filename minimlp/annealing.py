@@ -6,7 +6,7 @@ from . import checks
 from .dispatch import implementation, train
 from .transport import sinkhorn
 
-COEFFICIENTS, TEMPERATURES, ITERATIONS = {"balanced": 0.1}, (0.3, 1e-3), 20
+COEFFICIENTS, TEMPERATURES, ITERATIONS = {"balanced": 0.1}, {"balanced": (0.3, 1e-3)}, 20
 
 
 def annealed(x, temperatures, iterations, backend="numpy"):
@@ -57,10 +57,10 @@ def train_balanced(params, x, y, coefficients=COEFFICIENTS, temperatures=TEMPERA
     x : array (N, d)
     y : array (N,)
     coefficients : mapping of str to float
-        lambda >= 0 by loss name: "balanced", and "overlap" if wanted.
-    temperatures : pair of float
-        tau_0 and tau_T, of balanced coverage at the first and the last step, in the squared
-        units of x.
+        lambda >= 0 by loss name: "balanced", and those of `objective`.
+    temperatures : mapping of str to (pair of) float
+        Of "balanced" tau_0 and tau_T, at the first and the last step, and of others as in
+        `objective`; in the squared units of x.
     steps : int
         T, the number of steps of Adam.
     rate : float
@@ -85,10 +85,11 @@ def train_balanced(params, x, y, coefficients=COEFFICIENTS, temperatures=TEMPERA
         A ValueError that names the argument that can't be used, and its value.
     """
     x = checks.points("x", x, real=True)
-    first, last = checks.temperature_range(temperatures, x)
+    temperatures = dict(checks.mapping("temperatures", temperatures))
+    first, last = checks.temperature_range("temperatures['balanced']", temperatures.pop("balanced", None), x)
     steps, iterations = checks.count("steps", steps, least=0), checks.count("iterations", iterations)
     schedule = [float(tau) for tau in np.geomspace(first, last, steps + 1)]
     loss, errors = annealed(x, schedule, iterations, backend)
-    training = train(params, x, y, coefficients, {}, steps, rate, {"balanced": loss}, callback, every,
-                     backend)
+    training = train(params, x, y, coefficients, temperatures, steps, rate, {"balanced": loss}, callback,
+                     every, backend)
     return training, np.array(errors)

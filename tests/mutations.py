@@ -56,7 +56,6 @@ MUTATIONS = [
     ("transport.py", "softmin(prototypes, x, temperature, g)", "softmin(prototypes, x, temperature, offsets)"),
     ("transport.py", "value = f.mean() + g.mean()", "value = f.mean()"),
     ("transport.py", "(g - following).real / temperature", "(g - following).real"),
-    ("transport.py", "(g - following).real", "(g - following)"),
     ("transport.py", "np.abs(received - 1).mean()", "np.abs(received - 1).sum()"),
     ("transport.py", "g, error = following, float", "g, error = g, float"),
     ("transport.py", "if error <= tolerance:", "if False:"),

@@ -73,6 +73,12 @@ def test_sinkhorn_equals_the_loops(case, temperature, with_offsets, iterations):
     assert abs(error - expected[3]) <= limit
 
 
+def test_it_stops_at_the_tolerance():
+    p, x = cloud(7, 2), cloud(9, 2, seed=1)
+    errors = [sinkhorn(p, x, 0.1, None, iterations, 0.0)[3] for iterations in range(1, 40)]
+    assert sinkhorn(p, x, 0.1, None, 1000, 1e-3)[3] == next(error for error in errors if error <= 1e-3)
+
+
 # The gradient, at convergence.
 
 def converged(x, temperature):
@@ -275,12 +281,6 @@ def test_the_offsets_of_a_result_start_the_next_call_where_it_ended():
     assert sinkhorn(p, x, 0.1, balanced(p, x, 0.1)[2], 1)[3] <= 1e-10
 
 
-def test_it_stops_at_the_tolerance():
-    p, x = cloud(7, 2), cloud(9, 2, seed=1)
-    errors = [sinkhorn(p, x, 0.1, None, iterations, 0.0)[3] for iterations in range(1, 40)]
-    assert sinkhorn(p, x, 0.1, None, 1000, 1e-3)[3] == next(error for error in errors if error <= 1e-3)
-
-
 @generic
 def test_float32_stays_float32_and_agrees_with_float64(case):
     p, x = points(case, np.float32)
@@ -401,7 +401,7 @@ def problem(samples=8, units=8, seed=0):
 def test_training_follows_the_temperatures_with_the_offsets_of_the_step_before():
     params, x, y = problem()
     seen, taus, offsets, expected = [], np.geomspace(0.5, 0.02, 6), None, []
-    training, errors = train_balanced(params, x, y, {"balanced": 0.3}, (0.5, 0.02), 5, iterations=4,
+    training, errors = train_balanced(params, x, y, {"balanced": 0.3}, {"balanced": (0.5, 0.02)}, 5, iterations=4,
                                       callback=lambda *state: seen.append(state))
     assert len(seen) == len(errors) == 6 and training.steps == 5
     for (step, at, value, terms), tau, error in zip(seen, taus, errors):
@@ -421,6 +421,16 @@ def test_training_brings_every_prototype_to_its_own_sample():
     assert training.terms["fit"] < 1e-2
 
 
+def test_training_takes_the_other_losses_beside_it():
+    params, x, y = problem()
+    coefficients, temperatures = {"separation": 0.2, "overlap": 0.1, "coverage": 0.3}, {
+        "separation": 0.05, "coverage": 0.02}
+    terms = train_balanced(params, x, y, {**coefficients, "balanced": 0.1},
+                           {**temperatures, "balanced": (0.3, 0.1)}, 0)[0].terms
+    expected = minimlp.objective(params, x, y, coefficients, temperatures)[2]
+    assert terms == {**expected, "balanced": sinkhorn(prototypes(params), x, 0.3, None, 20, 0.0)[0]}
+
+
 def test_training_again_gives_the_same_bits_and_starts_from_nothing():
     first, second = (train_balanced(*problem(), steps=20)[0] for _ in range(2))
     assert first.params.to_vector().tobytes() == second.params.to_vector().tobytes()
@@ -438,7 +448,11 @@ def test_a_training_that_diverges_is_reported():
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ({"temperatures": 0.1}, "temperatures = 0.1"), ({"temperatures": (0.1, 0)}, r"temperatures\[1\] = 0"),
+    ({"temperatures": 0.1}, "temperatures = 0.1"),
+    ({"temperatures": {"coverage": 0.1}}, r"temperatures\['balanced'\] = None"),
+    ({"temperatures": {"balanced": (0.1, 0)}}, r"temperatures\['balanced'\]\[1\] = 0"),
+    ({"temperatures": {"balanced": 0.1}}, r"temperatures\['balanced'\] = 0.1"),
+    ({"coefficients": {"balanced": 0.1, "coverage": 0.1}}, r"temperatures\['coverage'\] is missing"),
     ({"steps": -1}, "steps = -1"), ({"iterations": 0}, "iterations = 0"),
     ({"coefficients": {"balance": 1}}, r"coefficients\['balance'\]"), ({"rate": 0}, "rate = 0")])
 def test_bad_settings_of_a_training_are_named(arguments, message):

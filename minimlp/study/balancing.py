@@ -29,14 +29,14 @@ class BalancingConfig(TrainingConfig):
     """
 
     coverage_temperature: float = 0.02
-    balanced_temperatures: tuple = TEMPERATURES
+    balanced_temperatures: tuple = TEMPERATURES["balanced"]
     iterations: int = ITERATIONS
     command = "balancing"
 
     def __post_init__(self):
         super().__post_init__()
         checks.temperature("coverage_temperature", self.coverage_temperature)
-        checks.temperature_range(self.balanced_temperatures)
+        checks.temperature_range("balanced_temperatures", self.balanced_temperatures)
         checks.count("iterations", self.iterations)
 
     def runs(self):
@@ -51,8 +51,8 @@ class BalancingConfig(TrainingConfig):
         x, y = self.samples(size, seed)
         start = init_params(x, size, [seed, size, 1])
         training, errors = train_balanced(
-            start, x, y, {"balanced": self.coefficient}, self.balanced_temperatures, self.steps,
-            self.rate, self.iterations, backend=self.backend)
+            start, x, y, {"balanced": self.coefficient}, {"balanced": self.balanced_temperatures},
+            self.steps, self.rate, self.iterations, backend=self.backend)
         record = measured(training, x)
         record["result"]["marginal_error"] = float(errors[-1])
         return record
