@@ -1,8 +1,11 @@
 """Balanced coverage against coverage, sizes 3 to 100, ten seeds: table and verdicts.
 
-    python benchmarks/balanced.py [results.csv]
+    python benchmarks/balanced.py [results.csv [setting=value ...]]
+
+Settings are those of `BalancingConfig`, such as first_seed=10 or "balanced_temperatures=(0.3, 1e-4)".
 """
 
+import ast
 import csv
 import sys
 import time
@@ -13,8 +16,15 @@ from minimlp.study.balancing import MASKS, BalancingConfig, balancing_claim
 from minimlp.study.specialization import METRICS, metric_table
 
 
-def main(path=None):
-    config = BalancingConfig()
+def literal(text):
+    try:
+        return ast.literal_eval(text)
+    except ValueError:
+        return text
+
+
+def main(path=None, *settings):
+    config = BalancingConfig(**{name: literal(value) for name, value in (s.split("=") for s in settings)})
     print(config)
     rows, seconds = [], time.perf_counter()
     for run in config.runs():
