@@ -292,13 +292,23 @@ def remove(pattern, j, place):
 
 @compiled()
 def set_inverse(pattern, x, j):
-    """G^-1 X of the samples along whose kinks unit j slides."""
-    count = pattern.sliding[j]
-    if count:
-        rows = np.empty((count, x.shape[1]))
-        for a in range(count):
-            rows[a] = x[pattern.along[j, a]]
-        pattern.inverse[j, :count] = np.linalg.solve(rows @ rows.T, rows)
+    """G^-1 X of the samples along whose kinks unit j slides: X and G = X X^T, by elimination."""
+    count, d, solved = pattern.sliding[j], x.shape[1], pattern.inverse[j]
+    gram = np.zeros((count, count))
+    for a in range(count):
+        for k in range(d):
+            solved[a, k] = x[pattern.along[j, a], k]
+            for b in range(count):
+                gram[a, b] += solved[a, k] * x[pattern.along[j, b], k]
+    for a in range(count):                  # positive definite: no pivots needed
+        for b in range(count):
+            factor = gram[b, a] / gram[a, a]
+            if b == a:
+                factor = 1 - 1 / gram[a, a]
+            for c in range(count):
+                gram[b, c] -= factor * gram[a, c]
+            for k in range(d):
+                solved[b, k] -= factor * solved[a, k]
 
 
 @compiled()
