@@ -232,6 +232,7 @@ def train_to_risk(params, x, y, target, validation=None, validation_levels=(), g
     """
     x, y = labelled(x, y)
     network(params, x.shape[1])
+    balanced(params)
     levels = checked_levels(growth, target, validation_levels, times)
     if len(levels[2]) and validation is None:
         raise checks.InputError("validation = None: validation_levels need samples")
@@ -343,7 +344,8 @@ def alignment(params, x, y, label=1):
     x, y = labelled(x, y)
     network(params, x.shape[1])
     total = class_sum(x, y, label)
-    psi = np.einsum("jk,k->j", params.w, total) / (np.abs(params.v) * np.linalg.norm(total))
+    norms = np.sqrt(np.einsum("jk,jk->j", params.w, params.w))
+    psi = np.einsum("jk,k->j", params.w, total) / (norms * np.linalg.norm(total))
     return np.where(units_of(params, x, y, label), psi, np.nan)
 
 
@@ -529,12 +531,16 @@ def network(params, dimensions):
         raise checks.InputError(f"params = {checks.short(params)}: expected minimlp.TwoLayer with relu and "
                                 "without biases")
     w = checks.array("params.w", params.w, (None, dimensions), real=True)
-    v = checks.array("params.v", params.v, w.shape[:1], real=True)
-    norms = np.sqrt(np.einsum("jk,jk->j", w, w))
-    off = np.abs(np.abs(v) - norms)
+    checks.array("params.v", params.v, w.shape[:1], real=True)
+
+
+def balanced(params):
+    """Refuses a start that is not balanced: the compiled flow takes |v_j| for ||w_j||."""
+    norms = np.sqrt(np.einsum("jk,jk->j", params.w, params.w))
+    off = np.abs(np.abs(params.v) - norms)
     if not np.all(off <= BALANCE * norms) or not np.all(norms > 0):
         j = int(np.argmax(off - BALANCE * norms))
-        raise checks.InputError(f"params.v[{j}] = {v[j]}: a balanced network has |v_j| = ||w_j|| > 0, "
+        raise checks.InputError(f"params.v[{j}] = {params.v[j]}: a balanced network has |v_j| = ||w_j|| > 0, "
                                 f"here ||w_j|| = {norms[j]}")
 
 
