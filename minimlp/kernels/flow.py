@@ -15,7 +15,7 @@ import numpy as np
 from . import compiled
 
 FASTMATH = {"contract", "reassoc"}
-WINDOW = 1e-9           # how far behind an event a step may end, as a share of its scale
+WINDOW = 0.1            # tolerances that a step may end behind an event, as a share of its scale
 SAFETY, ERROR_POWER, PI_POWER = 0.9, 0.17, 0.04
 SHRINK, GROW = 0.2, 5.0
 
@@ -35,6 +35,8 @@ class Data(NamedTuple):
 
     x: np.ndarray               # (n, d)
     y: np.ndarray               # (n,)
+    columns: np.ndarray         # (d, n), x^T
+    norms: np.ndarray           # (n,), of x_i
     x_validation: np.ndarray    # (m, d)
     y_validation: np.ndarray
 
@@ -46,6 +48,14 @@ class Pattern(NamedTuple):
     sliding: np.ndarray         # (h,), along how many kinks
     along: np.ndarray           # (h, d), whose
     inverse: np.ndarray         # (h, d, d), G^-1 X of these samples, G = X X^T
+
+
+class Work(NamedTuple):
+    """Room for one evaluation."""
+
+    z: np.ndarray               # (n, h), pre-activations at the last place asked for
+    shares: np.ndarray          # (n, h), pull_i where unit j is active
+    pulls: np.ndarray           # (n,), -dL/df_i
 
 
 class Levels(NamedTuple):
@@ -65,56 +75,51 @@ def pull(f, y):
     return y * share, log1p(small) + max(-y * f, 0.0)
 
 
-@compiled(fastmath=FASTMATH)
-def responses(theta, x, i, z):
-    """z_ij = w_j . x_i of one sample."""
-    d, h = len(theta) - 1, len(z)
-    for j in range(h):
-        z[j] = x[i, 0] * theta[0, j]
-    for k in range(1, d):
-        for j in range(h):
-            z[j] += x[i, k] * theta[k, j]
+@compiled(nogil=True, fastmath=FASTMATH)
+def outputs(theta, x):
+    """f of each sample (E15)."""
+    d, result = len(theta) - 1, np.zeros(len(x))
+    z = np.dot(x, theta[:d])
+    for i in range(len(x)):
+        for j in range(theta.shape[1]):
+            result[i] += theta[d, j] * max(z[i, j], 0.0)
+    return result
 
 
 @compiled(fastmath=FASTMATH)
 def risk(theta, x, y):
     """Mean logistic loss (E14)."""
-    z, total, d = np.empty(theta.shape[1]), 0.0, len(theta) - 1
+    f, total = outputs(theta, x), 0.0
     for i in range(len(x)):
-        responses(theta, x, i, z)
-        f = 0.0
-        for j in range(len(z)):
-            f += theta[d, j] * max(z[j], 0.0)
-        total += pull(f, y[i])[1]
+        total += pull(f[i], y[i])[1]
     return total / len(x)
 
 
 @compiled(fastmath=FASTMATH)
-def velocity(theta, pattern, x, y, pulls, z, out):
+def velocity(theta, pattern, data, work, out):
     """dw_j/dt = v_j P_j u_j, u_j = sum of pull_i x_i over active i; dv_j/dt = u_j . w_j.
 
     P_j takes out the span of the samples along whose kinks the unit slides.  Returns the risk.
     """
-    n, (d, h), total = len(x), (len(theta) - 1, len(z)), 0.0
-    out[:] = 0
+    n, (d, h), total = len(data.x), (len(theta) - 1, theta.shape[1]), 0.0
+    z, shares, active = work.z, work.shares, pattern.active
+    np.dot(data.x, theta[:d], z)
+    out[d] = 0
     for i in range(n):
-        responses(theta, x, i, z)
         f = 0.0
         for j in range(h):
-            z[j] *= pattern.active[i, j]
-            f += theta[d, j] * z[j]
-        share, loss = pull(f, y[i])
-        pulls[i] = share / n
+            f += theta[d, j] * z[i, j] * active[i, j]
+        share, loss = pull(f, data.y[i])
+        share /= n
+        work.pulls[i] = share
         total += loss
         for j in range(h):
-            out[d, j] += pulls[i] * z[j]
-            z[j] = pulls[i] * pattern.active[i, j]
-        for k in range(d):
-            for j in range(h):
-                out[k, j] += x[i, k] * z[j]
+            shares[i, j] = share * active[i, j]
+            out[d, j] += shares[i, j] * z[i, j]
+    np.dot(data.columns, shares, out[:d])
     for j in range(h):
         if pattern.sliding[j]:
-            project(out, pattern, x, j)
+            project(out, pattern, data.x, j)
     for k in range(d):
         for j in range(h):
             out[k, j] *= theta[d, j]
@@ -137,7 +142,7 @@ def project(u, pattern, x, j):
 
 
 @compiled(fastmath=FASTMATH)
-def attempt(theta, step, stages, pattern, data, pulls, z, new):
+def attempt(theta, step, stages, pattern, data, work, new):
     """One step into `new`, from stages[0]; returns (largest error of a unit / its norm, risk)."""
     size = theta.size
     flat, target, slopes = theta.reshape(size), new.reshape(size), stages.reshape(7, size)
@@ -148,7 +153,7 @@ def attempt(theta, step, stages, pattern, data, pulls, z, new):
             for s in range(q + 1):
                 change += STAGES[q, s] * slopes[s, p]
             target[p] = flat[p] + step * change
-        value = velocity(new, pattern, data.x, data.y, pulls, z, stages[q + 1])
+        value = velocity(new, pattern, data, work, stages[q + 1])
     d, worst = len(theta) - 1, 0.0
     for j in range(theta.shape[1]):
         square = 0.0
@@ -162,21 +167,17 @@ def attempt(theta, step, stages, pattern, data, pulls, z, new):
 
 
 @compiled(fastmath=FASTMATH)
-def kink_gaps(theta, pattern, data, pulls, z, gaps):
+def kink_gaps(theta, pattern, data, work, gaps):
     """How far each pair is from a change: |z_ij| / (|v_j| ||x_i||), or for a sliding unit how
-    far its subgradient m_ij is from 0 and 1; negative behind the change."""
-    x, (d, h) = data.x, (len(theta) - 1, len(z))
-    for i in range(len(x)):
-        responses(theta, x, i, z)
-        square = 0.0
-        for k in range(d):
-            square += x[i, k] * x[i, k]
+    far its subgradient m_ij is from 0 and 1; negative behind the change.  At work's last place."""
+    d, h = len(theta) - 1, theta.shape[1]
+    for i in range(len(data.x)):
         for j in range(h):
-            gaps[i, j] = (2 * pattern.active[i, j] - 1) * z[j] / (
-                (abs(theta[d, j]) + 1e-300) * sqrt(square) + 1e-300)
+            gaps[i, j] = (2 * pattern.active[i, j] - 1) * work.z[i, j] / (
+                abs(theta[d, j]) * data.norms[i] + 1e-300)
     for j in range(h):
         for a in range(pattern.sliding[j]):
-            m = subgradient(pattern, x, pulls, j, a)
+            m = subgradient(pattern, data.x, work.pulls, j, a)
             gaps[pattern.along[j, a], j] = min(m, 1 - m)
 
 
@@ -211,13 +212,51 @@ def level_gaps(theta, now, value, levels, following, data, gaps):
 
 
 @compiled()
-def share_before(before, after):
+def share_before(before, after, window):
     """The share of a step after which, by a straight line, the first gap closes; 1: none does."""
     share = 1.0
     for p in range(len(after)):
-        if after[p] < -WINDOW:
-            share = min(share, (before[p] + 0.5 * WINDOW) / (before[p] - after[p]))
-    return max(share, 0.01)
+        if after[p] < -window:
+            share = min(share, (before[p] + 0.5 * window) / (before[p] - after[p]))
+    return share
+
+
+@compiled()
+def share_before_kink(theta, new, step, stages, pattern, data, before, after, window):
+    """The same for the kinks, by the cubic through z_ij and its rate at both ends."""
+    (d, h), share = (len(theta) - 1, theta.shape[1]), 1.0
+    for i in range(len(data.x)):
+        for j in range(h):
+            if after[i, j] >= -window:
+                continue
+            if place_of(pattern, i, j) >= 0:
+                share = min(share, (before[i, j] + 0.5 * window) / (before[i, j] - after[i, j]))
+                continue
+            first = last = 0.0
+            for k in range(d):
+                first += data.x[i, k] * stages[0, k, j]
+                last += data.x[i, k] * stages[6, k, j]
+            factor = step * (2 * pattern.active[i, j] - 1) / data.norms[i]
+            scale = abs(theta[d, j])
+            share = min(share, cubic_root(before[i, j] * scale + 0.5 * window * scale,
+                                          after[i, j] * abs(new[d, j]) + 0.5 * window * scale,
+                                          factor * first, factor * last))
+    return share
+
+
+@compiled()
+def cubic_root(start, end, first, last):
+    """Where in (0, 1) the cubic with these values and slopes at 0 and 1 changes its sign."""
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        t = (low + high) / 2
+        u = 1 - t
+        value = u * u * ((1 + 2 * t) * start + t * first) + t * t * ((3 - 2 * t) * end - u * last)
+        if value > 0:
+            low = t
+        else:
+            high = t
+    return low
 
 
 @compiled()
@@ -316,20 +355,19 @@ def first_pattern(theta, x):
     n, h, d = len(x), theta.shape[1], x.shape[1]
     pattern = Pattern(np.zeros((n, h)), np.zeros(h, np.int64), np.zeros((h, d + 1), np.int64),
                       np.zeros((h, d + 1, d)))
-    z = np.empty(h)
+    z = np.dot(x, theta[:d])
     for i in range(n):
-        responses(theta, x, i, z)
         for j in range(h):
-            pattern.active[i, j] = 1.0 if z[j] > 0 else 0.0
+            pattern.active[i, j] = 1.0 if z[i, j] > 0 else 0.0
     return pattern
 
 
 @compiled()
-def record(theta, now, gaps, levels, following, when, found):
+def record(theta, now, gaps, levels, following, window, when, found):
     """Keeps time and parameters of each level that is reached; its place is by kind, then order."""
     place = 0
     for kind in range(4):
-        if gaps[kind] <= WINDOW:
+        if gaps[kind] <= window:
             when[place + following[kind]] = now
             found[place + following[kind]] = theta
             following[kind] += 1
@@ -337,23 +375,31 @@ def record(theta, now, gaps, levels, following, when, found):
 
 
 @compiled()
-def settled(theta, pattern, data, pulls, stages, z, kinks):
+def settled(theta, pattern, data, work, stages, kinks):
     """Risk and velocity at a new place, once every unit has the pattern that it goes on with."""
+    value = 0.0
     for _ in range(len(data.x)):
-        value = velocity(theta, pattern, data.x, data.y, pulls, z, stages[0])
-        kink_gaps(theta, pattern, data, pulls, z, kinks)
-        if not change_pattern(theta, pattern, data, pulls, stages[0], kinks):
+        value = velocity(theta, pattern, data, work, stages[0])
+        kink_gaps(theta, pattern, data, work, kinks)
+        if not change_pattern(theta, pattern, data, work.pulls, stages[0], kinks):
             break
     return value
 
 
 @compiled()
-def reached(theta, now, value, data, levels, following, gaps, when, found):
+def reached(theta, now, value, data, levels, following, gaps, window, when, found):
     """Keeps every level that has been reached, and leaves how far the next ones are."""
     level_gaps(theta, now, value, levels, following, data, gaps)
-    while np.min(gaps) <= WINDOW:
-        record(theta, now, gaps, levels, following, when, found)
+    while np.min(gaps) <= window:
+        record(theta, now, gaps, levels, following, window, when, found)
         level_gaps(theta, now, value, levels, following, data, gaps)
+
+
+@compiled()
+def next_proposal(proposal, error, old_error):
+    """The next step's size by the errors of the last two: a PI controller."""
+    factor = SAFETY * error ** -ERROR_POWER * old_error ** PI_POWER
+    return proposal * min(GROW, max(SHRINK, factor))
 
 
 @compiled(nogil=True)
@@ -362,37 +408,35 @@ def flow(theta, data, levels, needed, tolerance, most, longest, when, found):
 
     Fills `when` and `found` (nan: not reached).  Returns (steps tried, last time, last risk).
     """
-    n, h = len(data.x), theta.shape[1]
-    pattern, z, pulls = first_pattern(theta, data.x), np.empty(h), np.empty(n)
-    stages, new = np.zeros((7, *theta.shape)), np.empty_like(theta)
-    before, after = np.empty(n * h + 4), np.empty(n * h + 4)
+    n, h, window = len(data.x), theta.shape[1], WINDOW * tolerance
+    pattern, work = first_pattern(theta, data.x), Work(np.empty((n, h)), np.empty((n, h)), np.empty(n))
+    stages, new = np.zeros((7, len(theta), h)), np.empty_like(theta)
+    kinks, new_kinks, gaps, new_gaps = np.empty((n, h)), np.empty((n, h)), np.empty(4), np.empty(4)
     following, tried, now, old_error, proposal = np.zeros(4, np.int64), 0, 0.0, 1.0, 0.0
     while True:
-        value = settled(theta, pattern, data, pulls, stages, z, before[:n * h].reshape(n, h))
-        reached(theta, now, value, data, levels, following, before[n * h:], when, found)
+        value = settled(theta, pattern, data, work, stages, kinks)
+        reached(theta, now, value, data, levels, following, gaps, window, when, found)
         if np.all(following >= needed) or tried >= most or now >= longest:
             return tried, now, value
         if proposal == 0:
             proposal = 1e-3 * sqrt(np.sum(theta ** 2) / (np.sum(stages[0] ** 2) + 1e-300))
         step, share = proposal, 0.0
         while share < 1 and tried < most:
-            error, new_value = attempt(theta, step, stages, pattern, data, pulls, z, new)
-            error, tried = error / tolerance, tried + 1
+            error, new_value = attempt(theta, step, stages, pattern, data, work, new)
+            error, tried = max(error / tolerance, 1e-4), tried + 1
             if error <= 1:
-                kink_gaps(new, pattern, data, pulls, z, after[:n * h].reshape(n, h))
-                level_gaps(new, now + step, new_value, levels, following, data, after[n * h:])
-                share = share_before(before, after)
-                step *= share
+                kink_gaps(new, pattern, data, work, new_kinks)
+                level_gaps(new, now + step, new_value, levels, following, data, new_gaps)
+                share = min(share_before(gaps, new_gaps, window), share_before_kink(
+                    theta, new, step, stages, pattern, data, kinks, new_kinks, window))
+                step *= max(share, 0.01)
             else:
                 step *= max(SHRINK, SAFETY * error ** -0.2) if error < 1e300 else SHRINK
                 proposal = step
         if share == 1:
             theta[:], now = new, now + step
             if step == proposal:            # not one that was cut short
-                error = max(error, 1e-4)
-                factor = SAFETY * error ** -ERROR_POWER * old_error ** PI_POWER
-                proposal *= min(GROW, max(SHRINK, factor))
-                old_error = error
+                proposal, old_error = next_proposal(proposal, error, old_error), error
 
 
 def gradient_flow(params, x, y, validation, levels, tolerance, most, longest, multiplier):
@@ -400,24 +444,12 @@ def gradient_flow(params, x, y, validation, levels, tolerance, most, longest, mu
     and sqrt(c) theta is followed in place of theta, which comes to the same."""
     root = sqrt(multiplier)
     theta = np.ascontiguousarray(np.vstack([params.w.T, params.v])) * root
+    data = Data(x, y, np.ascontiguousarray(x.T), np.sqrt(np.einsum("ik,ik->i", x, x)), *validation)
     levels = Levels(*levels)
     needed = np.array([0, len(levels.training), 0, len(levels.times)])
     when = np.full(sum(map(len, levels)), np.nan)
     found = np.full((len(when), *theta.shape), np.nan)
-    steps, time, value = flow(theta, Data(x, y, *validation), levels, needed, tolerance, most, longest,
+    steps, time, value = flow(theta, data, levels, needed, tolerance, most, longest,
                               when, found)
     states = [params._replace(w=state[:-1].T / root, v=state[-1] / root) for state in found]
     return when, states, steps, time, value
-
-
-@compiled(nogil=True, fastmath=FASTMATH)
-def outputs(theta, x):
-    """f of each sample (E15)."""
-    z, result, d = np.empty(theta.shape[1]), np.empty(len(x)), len(theta) - 1
-    for i in range(len(x)):
-        responses(theta, x, i, z)
-        f = 0.0
-        for j in range(len(z)):
-            f += theta[d, j] * max(z[j], 0.0)
-        result[i] = f
-    return result
