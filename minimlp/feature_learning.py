@@ -310,8 +310,15 @@ def gradient_flow(params, x, y, validation, levels, tolerance, most, longest, mu
             when[p] = brentq(lambda t: gap(p, t, path(t)), solver.t_old, solver.t, xtol=1e-13)
             found[p] = path(when[p])
             waiting.remove(p)
-    risk = logistic(multiplier * forward(TwoLayer.from_vector(solver.y, params), x)[0], y)[0]
-    return when, [TwoLayer.from_vector(state, params) for state in found], steps, solver.t, risk
+    time, theta = solver.t, solver.y
+    ends = [p for p in range(len(places)) if places[p][0] in ("training", "time")]
+    if not set(ends) & set(waiting):        # what lies behind the end was not asked for
+        last = max(ends, key=lambda p: when[p])
+        time, theta = when[last], found[last]
+        late = when > time
+        when[late], found[late] = np.nan, np.nan
+    risk = logistic(multiplier * forward(TwoLayer.from_vector(theta, params), x)[0], y)[0]
+    return when, [TwoLayer.from_vector(state, params) for state in found], steps, time, risk
 
 
 def distance(kind, level, time, params, x, y, validation, multiplier):

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from . import feature_learning as fl
 from .plots import STYLE, drawn, mean_interval, saved
 from .study import strength_claims as claims
+from .study.curves import slopes
 from .study.store import replace
-from .study.strength import KAPPA, demonstration
+from .study.strength import DEMONSTRATION, KAPPA
 
 # Okabe and Ito's colours, as in plots.py.
 CONTROLS = {"plain": ("#555555", "o"), "f = 0 half an error": ("#56B4E9", "s"),
@@ -44,7 +45,7 @@ def line_with_band(axis, alphas, values, color, logarithmic=False, **options):
     axis.fill_between(alphas, stats[:, 1], stats[:, 2], color=color, alpha=0.15, linewidth=0)
 
 
-def test_errors(path, groups):
+def test_errors(path, groups, scale):
     """The network's error under each control and w_+'s alone, for each setting; and Bayes's."""
     rows, columns = panels(len(groups), 3 if len(groups) == 3 else 2)
     with saved(path, rows, columns, height=3.0 * rows + 0.7) as (figure, axes):
@@ -57,7 +58,9 @@ def test_errors(path, groups):
                            linestyle=(0, (4, 2)), label="linear predictor of a class, exact")
             bayes = fl.bayes_error(KAPPA, of_setting[0]["sigma"], of_setting[0]["angle"])
             axis.axhline(bayes, color="black", linewidth=1, linestyle=":", label="Bayes error")
-            by_alpha(axis, alphas, title=setting, ylim=(0, None))
+            by_alpha(axis, alphas, title=setting, yscale=scale)
+            if scale == "linear":
+                axis.set_ylim(0, None)
         for axis in axes[-1]:
             axis.set_xlabel("scale of the start, alpha")
         for row in axes:
@@ -130,7 +133,7 @@ def sizes_of(norms):
 
 def directions(path, demo):
     """Where each unit's direction goes during training, for a small, a middle and a large alpha."""
-    with saved(path, 1, 3, height=3.5) as (figure, axes):
+    with saved(path, 1, 3, height=3.05) as (figure, axes):
         for k, (axis, alpha) in enumerate(zip(axes[0], demo["alphas"])):
             plane_axes(axis, demo, alpha)
             paths, norms = shown_directions(demo, k)
@@ -171,14 +174,14 @@ def angle_law(path, families):
                 alphas, growth = claims.alphas_of(rows), ("growth", None)
                 units, predictor = (np.where(claims.curve(rows, "time", growth) > 0, claims.curve(rows, name, growth),
                                              np.nan) for name in ("unit_angle", "angle"))
-                line_with_band(axis, alphas, np.degrees(units), color, True, marker="o", label=setting)
+                logs, angles, _ = claims.phase_1(rows, "unit_angle")
+                law = f": alpha^{slopes(logs, np.log(angles)).mean():.2f}" if len(logs) > 1 else ""
+                line_with_band(axis, alphas, np.degrees(units), color, True, marker="o", label=setting + law)
                 axis.plot(alphas, band(np.degrees(predictor), True)[:, 0], color=color, linewidth=1, linestyle="--")
                 axis.plot(alphas, band(np.degrees(claims.curve(rows, "angle")), True)[:, 0], color=color,
                           linewidth=1.2, linestyle=":")
             low = alphas[alphas <= claims.LAW_ALPHAS]
-            if len(low):
-                scale = band(np.degrees(units), True)[0, 0] / np.sqrt(low[0])
-                axis.plot(low, 0.6 * scale * np.sqrt(low), color="black", linewidth=1, label="slope 1/2")
+            axis.plot(low, 50 * np.sqrt(low), color="black", linewidth=1, label="law: alpha^0.5")
             by_alpha(axis, alphas, yscale="log", title=family, xlabel="scale of the start, alpha")
             axis.legend(fontsize=8.5, loc="lower right")
         axes[0, 0].set_ylabel("angle to the class's sum, degrees")
@@ -227,13 +230,18 @@ def animation(path, demo):
         texts = [axis.text(0.02, 0.02, "", transform=axis.transAxes, fontsize=9) for axis in axes]
         figure.suptitle("Directions of the units, area as ||w||^2; blue: v > 0, red: v < 0", x=0.01, ha="left",
                         fontsize=10)
-        images = []
+        for artist in (*dots, *texts):
+            artist.set_animated(True)
+        canvas.draw()                           # what stands still is drawn once
+        still, images = canvas.copy_from_bbox(figure.bbox), []
         for frame in range(len(paths[0][0])):
+            canvas.restore_region(still)
             for k, (dot, text) in enumerate(zip(dots, texts)):
                 dot.set_offsets(paths[k][0][frame])
                 dot.set_sizes(sizes_of(paths[k][1][frame]))
                 text.set_text(f"time {demo[f'times {k}'][frame]:.1f}")
-            canvas.draw()
+            for artist in (*dots, *texts):
+                figure.draw_artist(artist)
             image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
             images.append(image.quantize(32, dither=Image.Dither.NONE))
     content = BytesIO()
@@ -244,11 +252,12 @@ def animation(path, demo):
 
 def strength_figures(config, rows, summary, log):
     """All figures of `minimlp strength`, from its log; returns their paths."""
-    demo = demonstration(config, log)
+    demo = log.arrays("demonstration.npz", config.demonstration, DEMONSTRATION)
     families = {family: claims.of_family(rows, family) for family in ("separable", "noisy")}
     families = {family: groups for family, groups in families.items() if groups}
-    figures = {f"error_{family}.png": lambda path, groups=groups: test_errors(path, groups)
-               for family, groups in families.items()}
+    scales = {"separable": "linear", "noisy": "log"}       # where no sample errs, no logarithm
+    figures = {f"error_{family}.png": lambda path, family=family: test_errors(path, families[family], scales[family])
+               for family in families}
     both = {setting: of_setting for groups in families.values() for setting, of_setting in groups.items()}
     figures |= {"excess.png": lambda path: excess(path, both),
                 "directions.png": lambda path: directions(path, demo),

@@ -104,7 +104,8 @@ def velocity(theta, pattern, data, work, out):
     n, (d, h), total = len(data.x), (len(theta) - 1, theta.shape[1]), 0.0
     z, shares, active = work.z, work.shares, pattern.active
     np.dot(data.x, theta[:d], z)
-    out[d] = 0
+    for j in range(h):
+        out[d, j] = 0.0
     for i in range(n):
         f = 0.0
         for j in range(h):
@@ -196,7 +197,8 @@ def subgradient(pattern, x, pulls, j, place):
 def level_gaps(theta, now, value, levels, following, data, gaps):
     """Of the next level of each kind, in logarithms; a time's in its own units.  inf: none is left."""
     d = len(theta) - 1
-    gaps[:] = np.inf
+    for kind in range(4):
+        gaps[kind] = np.inf
     if following[0] < len(levels.growth):
         largest = 0.0
         for j in range(theta.shape[1]):
@@ -364,14 +366,26 @@ def first_pattern(theta, x):
 
 @compiled()
 def record(theta, now, gaps, levels, following, window, when, found):
-    """Keeps time and parameters of each level that is reached; its place is by kind, then order."""
-    place = 0
+    """Keeps time and parameters of each level that is reached; its place is by kind, then order.
+
+    Returns whether there was one.
+    """
+    place, any_new = 0, False
     for kind in range(4):
         if gaps[kind] <= window:
-            when[place + following[kind]] = now
-            found[place + following[kind]] = theta
+            at = place + following[kind]
+            when[at], any_new = now, True
+            copy(theta, found[at])
             following[kind] += 1
         place += len(levels[kind])
+    return any_new
+
+
+@compiled()
+def copy(source, target):
+    for k in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            target[k, j] = source[k, j]
 
 
 @compiled()
@@ -390,9 +404,17 @@ def settled(theta, pattern, data, work, stages, kinks):
 def reached(theta, now, value, data, levels, following, gaps, window, when, found):
     """Keeps every level that has been reached, and leaves how far the next ones are."""
     level_gaps(theta, now, value, levels, following, data, gaps)
-    while np.min(gaps) <= window:
-        record(theta, now, gaps, levels, following, window, when, found)
+    while record(theta, now, gaps, levels, following, window, when, found):
         level_gaps(theta, now, value, levels, following, data, gaps)
+
+
+@compiled()
+def norm(theta):
+    square = 0.0
+    for k in range(theta.shape[0]):
+        for j in range(theta.shape[1]):
+            square += theta[k, j] * theta[k, j]
+    return sqrt(square)
 
 
 @compiled()
@@ -403,8 +425,8 @@ def next_proposal(proposal, error, old_error):
 
 
 @compiled(nogil=True)
-def flow(theta, data, levels, needed, tolerance, most, longest, when, found):
-    """Follows the flow from theta, and changes it, until `needed` levels of each kind are reached.
+def flow(theta, data, levels, tolerance, most, longest, when, found):
+    """Follows the flow from theta, and changes it, until every training risk and time is reached.
 
     Fills `when` and `found` (nan: not reached).  Returns (steps tried, last time, last risk).
     """
@@ -416,10 +438,10 @@ def flow(theta, data, levels, needed, tolerance, most, longest, when, found):
     while True:
         value = settled(theta, pattern, data, work, stages, kinks)
         reached(theta, now, value, data, levels, following, gaps, window, when, found)
-        if np.all(following >= needed) or tried >= most or now >= longest:
+        if tried >= most or now >= longest or (following[1] == len(levels.training) and following[3] == len(levels.times)):
             return tried, now, value
         if proposal == 0:
-            proposal = 1e-3 * sqrt(np.sum(theta ** 2) / (np.sum(stages[0] ** 2) + 1e-300))
+            proposal = 1e-3 * norm(theta) / (norm(stages[0]) + 1e-300)
         step, share = proposal, 0.0
         while share < 1 and tried < most:
             error, new_value = attempt(theta, step, stages, pattern, data, work, new)
@@ -434,7 +456,8 @@ def flow(theta, data, levels, needed, tolerance, most, longest, when, found):
                 step *= max(SHRINK, SAFETY * error ** -0.2) if error < 1e300 else SHRINK
                 proposal = step
         if share == 1:
-            theta[:], now = new, now + step
+            copy(new, theta)
+            now += step
             if step == proposal:            # not one that was cut short
                 proposal, old_error = next_proposal(proposal, error, old_error), error
 
@@ -446,10 +469,9 @@ def gradient_flow(params, x, y, validation, levels, tolerance, most, longest, mu
     theta = np.ascontiguousarray(np.vstack([params.w.T, params.v])) * root
     data = Data(x, y, np.ascontiguousarray(x.T), np.sqrt(np.einsum("ik,ik->i", x, x)), *validation)
     levels = Levels(*levels)
-    needed = np.array([0, len(levels.training), 0, len(levels.times)])
     when = np.full(sum(map(len, levels)), np.nan)
     found = np.full((len(when), *theta.shape), np.nan)
-    steps, time, value = flow(theta, data, levels, needed, tolerance, most, longest,
+    steps, time, value = flow(theta, data, levels, tolerance, most, longest,
                               when, found)
     states = [params._replace(w=state[:-1].T / root, v=state[-1] / root) for state in found]
     return when, states, steps, time, value

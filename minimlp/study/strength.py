@@ -17,14 +17,15 @@ from .store import key, versions
 from .strength_claims import claims, findings
 
 STARTS = ("plain", "antisymmetric")
-METRICS = ("time", "error", "zeros", "unit_angle", "angle", "linear_error", "over_alignment",
+METRICS = ("time", "error", "standard_error", "zeros", "unit_angle", "angle", "linear_error", "over_alignment",
            "over_fitting")
 OF_TRAINING = ("risk", "steps", "reached")
-OF_RUN = ("family", "alphas", "stops", "samples", "width", "separability", "mean_angle", "class_norm")
+OF_RUN = ("family", "alphas", "stops", "samples", "width", "sigma", "angle", "separability", "mean_angle", "class_norm")
 COLUMNS = ("family", "setting", "seed", "start", "alpha", "stop", "level", *METRICS,
            "separability", "final_risk", "failed")
 DATA, VALIDATION, TEST, START = range(4)        # streams of a seed
-FRAMES = 90
+FRAMES = 60
+DEMONSTRATION = ("x", "y", "s_plus", "alphas", *(f"{name} {k}" for k in range(3) for name in ("times", "w", "v")))
 
 
 class Setting(NamedTuple):
@@ -164,7 +165,7 @@ class StrengthConfig:
         test = self.sample(setting, self.test_points, seed, TEST)
         sums = [fl.class_sum(data.x, data.y, label) for label in (1, -1)]
         result = {"family": setting.family, "alphas": list(self.alphas), "stops": list(self.stops),
-                  "samples": setting.size, "width": setting.width,
+                  "samples": setting.size, "width": setting.width, "sigma": setting.sigma, "angle": setting.angle,
                   "separability": fl.separability(data.x, data.y),
                   "mean_angle": float(np.mean([fl.angle_between(total, s) for total, s in zip(
                       sums, (data.s_plus, -data.s_minus))])),
@@ -202,7 +203,7 @@ class StrengthConfig:
         the parameters w (T, h, d) and v (T, h); the last time of each is where it stopped.
         """
         setting = next((s for s in self.settings if s.name == SEPARABLE[1].name), self.settings[0])
-        seed, alphas = self.first_seed, [self.alphas[k] for k in (0, len(self.alphas) // 2, -1)]
+        seed, alphas = self.first_seed, [self.alphas[k] for k in (0, 2 * (len(self.alphas) - 1) // 3, -1)]
         data = self.sample(setting, setting.size, seed, DATA)
         validation = self.sample(setting, self.validation_points, seed, VALIDATION)
         arrays = {"x": data.x, "y": data.y, "s_plus": data.s_plus, "alphas": np.array(alphas)}
@@ -223,7 +224,8 @@ def measured(stop, data, test, setting, backend):
     if not np.isfinite(stop.time):
         return result
     found = fl.network_error(outputs(stop.params, test.x, backend), test.y)
-    result |= {"time": stop.time, "error": found.error, "zeros": found.zeros}
+    result |= {"time": stop.time, "error": found.error,
+               "standard_error": found.standard_error, "zeros": found.zeros}
     both = []
     for label, s in ((1, data.s_plus), (-1, -data.s_minus)):
         psi = fl.alignment(stop.params, data.x, data.y, label)
@@ -234,7 +236,7 @@ def measured(stop, data, test, setting, backend):
         both.append([np.nanmean(np.arccos(np.clip(psi, -1, 1))), fl.angle_between(v, geometry[1]),
                      fl.linear_error(v, s, KAPPA, setting.sigma), fl.over_alignment(*geometry),
                      fl.over_fitting(*geometry)])
-    return result | dict(zip(METRICS[3:], map(float, np.mean(both, axis=0))))
+    return result | dict(zip(METRICS[4:], map(float, np.mean(both, axis=0))))
 
 
 def outputs(params, x, backend):
