@@ -21,6 +21,7 @@ PREDICTOR, POSITIVE, NEGATIVE = "#0072B2", "#0072B2", "#D55E00"
 OA, OF = "#E69F00", "#0072B2"
 SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 TICKS = (1e-4, 1e-2, 1.0)
+ERROR_TICKS = [power * digit for power in (1e-4, 1e-3, 1e-2, 1e-1) for digit in (1, 2, 5)]
 
 
 def panels(count, columns):
@@ -37,6 +38,14 @@ def by_alpha(axis, alphas, **options):
     axis.set(xscale="log", **options)
     axis.set_xticks([tick for tick in TICKS if min(alphas) <= tick <= max(alphas)] or [alphas[0]])
     axis.xaxis.minorticks_off()
+
+
+def plain_ticks(axis):
+    """Numbers as they are on a logarithmic axis, where they fit."""
+    low, high = axis.get_ylim()
+    ticks = [tick for tick in ERROR_TICKS if low <= tick <= high]
+    axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axis.yaxis.minorticks_off()
 
 
 def line_with_band(axis, alphas, values, color, logarithmic=False, **options):
@@ -59,8 +68,7 @@ def test_errors(path, groups, scale):
             bayes = fl.bayes_error(KAPPA, of_setting[0]["sigma"], of_setting[0]["angle"])
             axis.axhline(bayes, color="black", linewidth=1, linestyle=":", label="Bayes error")
             by_alpha(axis, alphas, title=setting, yscale=scale)
-            if scale == "linear":
-                axis.set_ylim(0, None)
+            axis.set_ylim(0, None) if scale == "linear" else plain_ticks(axis)
         for axis in axes[-1]:
             axis.set_xlabel("scale of the start, alpha")
         for row in axes:
@@ -69,9 +77,12 @@ def test_errors(path, groups, scale):
 
 
 def excess(path, groups):
-    """Over-alignment and over-fitting of the linear predictor, stacked, for each setting."""
+    """Over-alignment and over-fitting of the linear predictor, stacked, for each setting.
+
+    The axis ends at three times what the smallest alpha has: the right arm is far higher.
+    """
     rows, columns = panels(len(groups), 4)
-    with saved(path, rows, columns, height=2.5 * rows + 0.6) as (figure, axes):
+    with saved(path, rows, columns, height=2.6 * rows + 0.6) as (figure, axes):
         for axis in axes.flat[len(groups):]:
             axis.set_visible(False)
         for axis, (setting, of_setting) in zip(axes.flat, groups.items()):
@@ -80,9 +91,9 @@ def excess(path, groups):
                          for name in ("over_alignment", "over_fitting"))
             axis.stackplot(alphas, low, high, colors=(OA, OF), alpha=0.85,
                            labels=("over-alignment, OA", "over-fitting, OF"))
-            by_alpha(axis, alphas, ylim=(0, None))
-            axis.set_title(setting.replace("separable", "sep."), fontsize=9)
-            axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
+            by_alpha(axis, alphas, ylim=(0, 3 * (low + high)[0] or None))
+            axis.set_title(setting, fontsize=9, pad=16)
+            axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)
             axis.set_xlim(alphas[0], alphas[-1])
         for axis in axes.flat[max(0, len(groups) - columns):len(groups)]:
             axis.set_xlabel("alpha")
@@ -182,14 +193,14 @@ def angle_law(path, families):
                           linewidth=1.2, linestyle=":")
             low = alphas[alphas <= claims.LAW_ALPHAS]
             axis.plot(low, 50 * np.sqrt(low), color="black", linewidth=1, label="law: alpha^0.5")
-            by_alpha(axis, alphas, yscale="log", title=family, xlabel="scale of the start, alpha")
+            by_alpha(axis, alphas, yscale="log", title=family, xlabel="scale of the start, alpha", ylim=(0.05, 110))
             axis.legend(fontsize=8.5, loc="lower right")
         axes[0, 0].set_ylabel("angle to the class's sum, degrees")
         figure.suptitle("Solid: units at the end of phase 1 (mean); dashed: w_+ then; dotted: w_+ at the last stop",
                         x=0.01, ha="left", fontsize=10)
 
 
-def transfer(path, cells, control="plain"):
+def transfer(path, cells, exponents, control="plain"):
     """The optimum against n for each h, and against h for each n, with the law's slopes."""
     cells = [cell for cell in cells if cell["control"] == control]
     with saved(path, 1, 2, height=3.8, sharey=True) as (_, axes):
@@ -202,13 +213,18 @@ def transfer(path, cells, control="plain"):
                               marker="o", capsize=3, label=f"{other} = {value}")
             values = np.array(sorted({cell[along] for cell in cells}), dtype=float)
             middle = 10 ** np.mean([cell["log10_alpha"] for cell in cells])
-            power = claims.TRANSFER_LAW[along]
+            power, fitted = claims.TRANSFER_LAW[along], exponents.get(along)
             axis.plot(values, middle * (values / np.exp(np.mean(np.log(values)))) ** power, color="black",
                       linewidth=1, linestyle="--", label=f"law, {along}^{power:g}")
-            axis.set(xscale="log", yscale="log", xlabel={"n": "samples, n", "h": "hidden units, h"}[along])
+            axis.set(xscale="log", yscale="log", ylim=(0.06, 0.7),
+                     xlabel={"n": "samples, n", "h": "hidden units, h"}[along])
+            if fitted:
+                axis.set_title(f"fitted: alpha* ~ {along}^{fitted['mean']:.2f} [{fitted['low']:.2f}, "
+                               f"{fitted['high']:.2f}]")
+            plain_ticks(axis)
             axis.set_xticks(values, [f"{value:g}" for value in values])
             axis.xaxis.minorticks_off()
-            axis.legend(fontsize=8.5)
+            axis.legend(fontsize=8.5, ncols=2, loc="upper right")
         axes[0, 0].set_ylabel("optimal scale, alpha*")
 
 
@@ -267,5 +283,8 @@ def strength_figures(config, rows, summary, log):
     if not both:
         figures = {name: draw for name, draw in figures.items() if name not in ("excess.png", "angle.png")}
     if len(summary["transfer"]) > 2:
-        figures["transfer.png"] = lambda path: transfer(path, summary["transfer"])
+        law = [c for claim in summary["claims"] if claim["name"] == "C6 (plain)"
+               for c in claim["contrasts"][0]["comparisons"]]
+        exponents = dict(zip(claims.TRANSFER_LAW, law))
+        figures["transfer.png"] = lambda path: transfer(path, summary["transfer"], exponents)
     return drawn(log.directory, figures)

@@ -58,20 +58,24 @@ def verdict_of(found, name):
 @pytest.mark.parametrize("error, verdict", [
     (parabola(-1.2), "holds"),
     (0.05 + 0.01 * np.arange(6) + noise(1e-3), "not shown"),          # least at an end
-    (0.05 + noise(1e-3), "not shown"),
-], ids=["a U", "rising", "flat"])
+    (0.05 + 0.01 * np.arange(6)[::-1] + noise(1e-3), "not shown"),
+], ids=["a U", "rising", "falling"])
 def test_u_shape(error, verdict):
     found = claims.u_shape("C1", "", {"planted": error})
     assert found.verdict == verdict
 
 
 def test_an_optimum_that_is_noise_gains_nothing_on_the_other_half():
-    """Chosen and judged on the same seeds, the least of many equal means always seems to gain."""
-    error = 0.1 + noise(0.01, 20)
-    same = error[:, 0] - error[:, np.argmin(error.mean(axis=0))]
-    left, right, _ = curves.arms(error)
-    assert same.mean() > 0
-    assert curves.compare(left).verdict == "open" and curves.compare(right).verdict == "open"
+    """Of 5 % two-sided, half may seem gains; chosen and judged on the same seeds, many more do."""
+    def significant(gain):
+        return gain.mean() > 2.09 * gain.std(ddof=1) / np.sqrt(len(gain))
+
+    ours, same = [], []
+    for seed in range(400):
+        error = noise(1.0, 20, seed)
+        ours += map(significant, curves.arms(error)[:2])
+        same.append(significant(error[:, 0] - error[:, np.argmin(error.mean(axis=0))]))
+    assert np.mean(ours) < 0.045 < np.mean(same)
 
 
 def test_arms_by_hand():
@@ -276,14 +280,13 @@ def test_every_alpha_and_start_has_the_same_samples(study):
 
 def test_parts_add_up_in_the_stored_table(study):
     for row in study[0]:
-        for start in ("plain", "antisymmetric"):
-            if start in row:
-                error, aligned, fitted = (np.array(row[start][name], dtype=float) for name in (
-                    "linear_error", "over_alignment", "over_fitting"))
-                there = np.isfinite(error)
-                assert (aligned[there] >= 0).all() and (fitted[there] >= 0).all()
-                np.testing.assert_allclose((aligned + fitted + fl.bayes_error(1.0, row["sigma"]))[there],
-                                           error[there], rtol=1e-12)
+        for start in strength.STARTS:
+            error, aligned, fitted = (np.array(row[start][name], dtype=float) for name in (
+                "linear_error", "over_alignment", "over_fitting"))
+            there = np.isfinite(error)
+            assert (aligned[there] >= 0).all() and (fitted[there] >= 0).all()
+            np.testing.assert_allclose((aligned + fitted + fl.bayes_error(1.0, row["sigma"]))[there],
+                                       error[there], rtol=1e-12)
 
 
 def test_failed_trainings_are_listed_with_their_risk_and_are_no_data_points():

@@ -35,7 +35,7 @@ class Setting(NamedTuple):
     ----------
     name : str
     family : {"separable", "noisy", "transfer"}
-        "transfer": of C6 alone, with the plain start alone.
+        "transfer": of C6 alone.
     size, dimensions, width : int
         n, d and h.
     sigma, angle : float
@@ -125,8 +125,7 @@ class StrengthConfig:
         return range(self.first_seed, self.first_seed + self.seeds)
 
     def runs(self):
-        return [{"setting": s.name, "size": s.size * s.width * (1 + (s.family != "transfer")),
-                 "seed": seed} for s in self.settings for seed in self.seed_range()]
+        return [{"setting": s.name, "size": s.size * s.width, "seed": seed} for s in self.settings for seed in self.seed_range()]
 
     def identity(self):
         """What makes this study this study: its command, settings, backend and versions."""
@@ -137,13 +136,10 @@ class StrengthConfig:
     def acceptance(self):
         """A function (run, record): whether this study could have written that record."""
         runs = {key(run) for run in self.runs()}
-        return lambda run, record: key(run) in runs and self.is_record(record, self.setting(run["setting"]))
+        return lambda run, record: key(run) in runs and self.is_record(record)
 
     def setting(self, name):
         return next(s for s in self.settings if s.name == name)
-
-    def starts(self, setting):
-        return STARTS[:1] if setting.family == "transfer" else STARTS
 
     def sample(self, setting, size, seed, stream):
         return fl.mixture(size, setting.dimensions, KAPPA, setting.sigma, [seed, stream], setting.angle)
@@ -170,7 +166,7 @@ class StrengthConfig:
                   "mean_angle": float(np.mean([fl.angle_between(total, s) for total, s in zip(
                       sums, (data.s_plus, -data.s_minus))])),
                   "class_norm": float(max(map(np.linalg.norm, sums)))}
-        for start in self.starts(setting):
+        for start in STARTS:
             table = {name: [] for name in (*METRICS, *OF_TRAINING)}
             for alpha in self.alphas:
                 descent = self.descend(self.start(setting, alpha, seed, start), data, validation, alpha)
@@ -183,13 +179,13 @@ class StrengthConfig:
             result[start] = table
         return {"result": result}
 
-    def is_record(self, record, setting):
+    def is_record(self, record):
         """Whether a record read back has the shape of `execute`'s."""
-        result, starts = record["result"], self.starts(setting)
-        if set(result) != {*OF_RUN, *starts}:
+        result = record["result"]
+        if set(result) != {*OF_RUN, *STARTS}:
             return False
         shape = len(self.alphas), len(self.stops)
-        tables = [result[start] for start in starts]
+        tables = [result[start] for start in STARTS]
         numbers = [np.array(table[name], dtype=float) for table in tables for name in METRICS]
         return all(set(table) == {*METRICS, *OF_TRAINING} for table in tables) and all(
             array.shape == shape and not np.isinf(array).any() for array in numbers) and all(
@@ -250,7 +246,7 @@ def outputs(params, x, backend):
 def csv_rows(rows):
     """Rows as results.csv has them: one for each stop of each training."""
     for row in rows:
-        for start in (name for name in STARTS if name in row):
+        for start in STARTS:
             table = row[start]
             for a, alpha in enumerate(row["alphas"]):
                 for k, (kind, level) in enumerate(row["stops"]):
@@ -273,6 +269,6 @@ def summary(rows, config, log):
 def failures(rows):
     """The trainings that met a limit before their target, with the risk that they reached."""
     return [{"setting": row["setting"], "seed": row["seed"], "start": start, "alpha": alpha, "risk": risk}
-            for row in rows for start in STARTS if start in row
+            for row in rows for start in STARTS
             for alpha, risk, reached in zip(row["alphas"], row[start]["risk"], row[start]["reached"])
             if not reached]
