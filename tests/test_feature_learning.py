@@ -239,11 +239,15 @@ def test_the_projection_agrees_with_least_squares():
 
 
 def test_a_cubic_is_recovered_from_its_ends():
-    def cubic(t):
-        return (0.3 - t) * (1 + t + 2 * t * t)
-    h = 1e-6
-    slopes = [(cubic(t + h) - cubic(t - h)) / (2 * h) for t in (0.0, 1.0)]
-    assert kernel.cubic_root(cubic(0.0), cubic(1.0), *slopes) == pytest.approx(0.3, abs=1e-9)
+    crossing, dip = np.poly1d([-2, -0.4, -0.7, 0.3]), np.poly1d([0.3, 1, -1.2, 0.3])
+    for cubic in (crossing, dip):
+        ends = cubic(0.0), cubic(1.0), cubic.deriv()(0.0), cubic.deriv()(1.0)
+        roots = [r.real for r in cubic.roots if abs(r.imag) < 1e-9 and 0 < r.real < 1]
+        least = [r for r in cubic.deriv().roots if np.isreal(r) and 0 < r < 1]
+        assert kernel.cubic(0.37, *ends) == pytest.approx(cubic(0.37), rel=1e-12)
+        high = kernel.lowest(*ends) if cubic is dip else 1.0
+        assert cubic is crossing or high == pytest.approx(least[0], abs=1e-8)
+        assert kernel.cubic_root(*ends, high) == pytest.approx(min(roots), abs=1e-12)
 
 
 def test_alignment_and_predictor_agree_with_loops():

@@ -56,6 +56,8 @@ class Work(NamedTuple):
     z: np.ndarray               # (n, h), pre-activations at the last place asked for
     shares: np.ndarray          # (n, h), pull_i where unit j is active
     pulls: np.ndarray           # (n,), -dL/df_i
+    rates: np.ndarray           # (n, h), of z, where a step begins
+    new_rates: np.ndarray       # (n, h), and where it ends
 
 
 class Levels(NamedTuple):
@@ -224,37 +226,61 @@ def share_before(before, after, window):
 
 
 @compiled()
-def share_before_kink(theta, new, step, stages, pattern, data, before, after, window):
-    """The same for the kinks, by the cubic through z_ij and its rate at both ends."""
+def share_before_kink(theta, new, step, stages, pattern, data, work, before, after, window):
+    """The same for the kinks, by the cubic through z_ij and its rate at both ends; also where it
+    goes behind a kink and comes back within the step."""
     (d, h), share = (len(theta) - 1, theta.shape[1]), 1.0
+    np.dot(data.x, stages[6, :d], work.new_rates)
     for i in range(len(data.x)):
         for j in range(h):
-            if after[i, j] >= -window:
-                continue
             if place_of(pattern, i, j) >= 0:
-                share = min(share, (before[i, j] + 0.5 * window) / (before[i, j] - after[i, j]))
+                if after[i, j] < -window:
+                    share = min(share, (before[i, j] + 0.5 * window) / (before[i, j] - after[i, j]))
                 continue
-            first = last = 0.0
-            for k in range(d):
-                first += data.x[i, k] * stages[0, k, j]
-                last += data.x[i, k] * stages[6, k, j]
             factor = step * (2 * pattern.active[i, j] - 1) / data.norms[i]
             scale = abs(theta[d, j])
-            share = min(share, cubic_root(before[i, j] * scale + 0.5 * window * scale,
-                                          after[i, j] * abs(new[d, j]) + 0.5 * window * scale,
-                                          factor * first, factor * last))
+            start = before[i, j] * scale + 0.5 * window * scale
+            end = after[i, j] * abs(new[d, j]) + 0.5 * window * scale
+            first, last = factor * work.rates[i, j], factor * work.new_rates[i, j]
+            high = 1.0
+            if after[i, j] >= -window:
+                if first >= 0 or last <= 0 or min(start + first / 3, end - last / 3) >= 0:
+                    continue                # no dip, or one that stays before the kink
+                high = lowest(start, end, first, last)
+                if cubic(high, start, end, first, last) >= -0.5 * window * scale:
+                    continue
+            share = min(share, cubic_root(start, end, first, last, high))
     return share
 
 
 @compiled()
-def cubic_root(start, end, first, last):
-    """Where in (0, 1) the cubic with these values and slopes at 0 and 1 changes its sign."""
-    low, high = 0.0, 1.0
+def cubic(t, start, end, first, last):
+    """At t, the cubic with these values and slopes at 0 and 1."""
+    u = 1 - t
+    return u * u * ((1 + 2 * t) * start + t * first) + t * t * ((3 - 2 * t) * end - u * last)
+
+
+@compiled()
+def cubic_root(start, end, first, last, high):
+    """Where in (0, high) the cubic changes its sign from plus to minus."""
+    low = 0.0
     for _ in range(50):
         t = (low + high) / 2
-        u = 1 - t
-        value = u * u * ((1 + 2 * t) * start + t * first) + t * t * ((3 - 2 * t) * end - u * last)
-        if value > 0:
+        if cubic(t, start, end, first, last) > 0:
+            low = t
+        else:
+            high = t
+    return low
+
+
+@compiled()
+def lowest(start, end, first, last):
+    """Where in (0, 1) a cubic that falls first and rises at last is least."""
+    low, high = 0.0, 1.0
+    for _ in range(30):
+        t = (low + high) / 2
+        slope = 6 * t * (t - 1) * (start - end) + (3 * t - 1) * (t - 1) * first + t * (3 * t - 2) * last
+        if slope < 0:
             low = t
         else:
             high = t
@@ -409,6 +435,11 @@ def reached(theta, now, value, data, levels, following, gaps, window, when, foun
 
 
 @compiled()
+def new_work(n, h):
+    return Work(np.empty((n, h)), np.empty((n, h)), np.empty(n), np.empty((n, h)), np.empty((n, h)))
+
+
+@compiled()
 def norm(theta):
     square = 0.0
     for k in range(theta.shape[0]):
@@ -431,7 +462,7 @@ def flow(theta, data, levels, tolerance, most, longest, when, found):
     Fills `when` and `found` (nan: not reached).  Returns (steps tried, last time, last risk).
     """
     n, h, window = len(data.x), theta.shape[1], WINDOW * tolerance
-    pattern, work = first_pattern(theta, data.x), Work(np.empty((n, h)), np.empty((n, h)), np.empty(n))
+    pattern, work = first_pattern(theta, data.x), new_work(n, h)
     stages, new = np.zeros((7, len(theta), h)), np.empty_like(theta)
     kinks, new_kinks, gaps, new_gaps = np.empty((n, h)), np.empty((n, h)), np.empty(4), np.empty(4)
     following, tried, now, old_error, proposal = np.zeros(4, np.int64), 0, 0.0, 1.0, 0.0
@@ -442,6 +473,7 @@ def flow(theta, data, levels, tolerance, most, longest, when, found):
             return tried, now, value
         if proposal == 0:
             proposal = 1e-3 * norm(theta) / (norm(stages[0]) + 1e-300)
+        np.dot(data.x, stages[0, :len(theta) - 1], work.rates)
         step, share = proposal, 0.0
         while share < 1 and tried < most:
             error, new_value = attempt(theta, step, stages, pattern, data, work, new)
@@ -450,7 +482,7 @@ def flow(theta, data, levels, tolerance, most, longest, when, found):
                 kink_gaps(new, pattern, data, work, new_kinks)
                 level_gaps(new, now + step, new_value, levels, following, data, new_gaps)
                 share = min(share_before(gaps, new_gaps, window), share_before_kink(
-                    theta, new, step, stages, pattern, data, kinks, new_kinks, window))
+                    theta, new, step, stages, pattern, data, work, kinks, new_kinks, window))
                 step *= max(share, 0.01)
             else:
                 step *= max(SHRINK, SAFETY * error ** -0.2) if error < 1e300 else SHRINK
