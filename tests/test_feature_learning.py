@@ -9,7 +9,7 @@ from numba import config
 
 import minimlp
 from minimlp import feature_learning as fl
-from minimlp.kernels import flow as kernel
+from minimlp.kernels import flow as kernel, kinks
 from minimlp.loss import logistic
 from minimlp.two_layer import TwoLayer, backward, forward
 
@@ -226,14 +226,14 @@ def test_compiled_outputs_agree_with_the_network():
 def test_the_projection_agrees_with_least_squares():
     random = np.random.default_rng(0)
     x, u = random.normal(size=(6, 5)), random.normal(size=(6, 2))
-    pattern = kernel.first_pattern(u, x)
+    pattern = kinks.first_pattern(u, x)
     pattern.sliding[1] = 3
     pattern.along[1, :3] = 4, 0, 5
-    kernel.set_inverse(pattern, x, 1)
+    kinks.set_inverse(pattern, x, 1)
     rows = x[[4, 0, 5]]
     expected = u[:5, 1] - rows.T @ np.linalg.lstsq(rows.T, u[:5, 1], rcond=None)[0]
     projected = u.copy()
-    kernel.project(projected, pattern, x, 1)
+    kinks.project(projected, pattern, x, 1)
     np.testing.assert_allclose(projected[:5, 1], expected, atol=1e-12)
     assert np.array_equal(projected[:, 0], u[:, 0])
 
@@ -244,10 +244,10 @@ def test_a_cubic_is_recovered_from_its_ends():
         ends = cubic(0.0), cubic(1.0), cubic.deriv()(0.0), cubic.deriv()(1.0)
         roots = [r.real for r in cubic.roots if abs(r.imag) < 1e-9 and 0 < r.real < 1]
         least = [r for r in cubic.deriv().roots if np.isreal(r) and 0 < r < 1]
-        assert kernel.cubic(0.37, *ends) == pytest.approx(cubic(0.37), rel=1e-12)
-        high = kernel.lowest(*ends) if cubic is dip else 1.0
+        assert kinks.cubic(0.37, *ends) == pytest.approx(cubic(0.37), rel=1e-12)
+        high = kinks.lowest(*ends) if cubic is dip else 1.0
         assert cubic is crossing or high == pytest.approx(least[0], abs=1e-8)
-        assert kernel.cubic_root(*ends, high) == pytest.approx(min(roots), abs=1e-12)
+        assert kinks.cubic_root(*ends, high) == pytest.approx(min(roots), abs=1e-12)
 
 
 def test_alignment_and_predictor_agree_with_loops():

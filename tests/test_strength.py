@@ -9,7 +9,7 @@ from scipy import stats
 import minimlp
 from minimlp import feature_learning as fl
 from minimlp import plots_strength
-from minimlp.study import curves, strength, strength_claims as claims
+from minimlp.study import curves, strength, strength_claims as claims, strength_report
 from minimlp.study.runner import run_study
 from minimlp.study.store import RunLog, csv_text
 from minimlp.study.strength import METRICS, Setting, StrengthConfig
@@ -357,3 +357,13 @@ def test_identity_tells_studies_apart():
     assert TINY.identity() != StrengthConfig(**{**{name: getattr(TINY, name) for name in TINY.__dataclass_fields__},
                                                 "alphas": (0.01, 1.0)}).identity()
     assert json.loads(json.dumps(TINY.identity()))["command"] == "strength"
+
+
+def test_tables_tell_what_the_summary_holds(study):
+    rows, out = study
+    with RunLog(TINY.identity(), out, True, TINY.acceptance()) as log:
+        text = strength_report.tables(strength.summary(rows, TINY, log))
+    assert "separability" in text and "over" not in text.splitlines()[0]
+    planted_text = strength_report.tables(claims.findings(planted(parabola(-1.2)) + cells_of(-1, -0.5)))
+    assert "both controls" in planted_text and "100% [100%, 100%]" in planted_text
+    assert planted_text.count("\nplain") == 9
