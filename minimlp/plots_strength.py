@@ -150,9 +150,10 @@ def directions(path, demo):
             paths, norms = shown_directions(demo, k)
             for j, color in enumerate(colours_of(demo, k)):
                 axis.plot(*paths[:, j].T, color=color, linewidth=0.9, alpha=0.6)
-            axis.scatter(*paths[0].T, s=10, color="white", edgecolor=colours_of(demo, k), linewidth=0.8, zorder=3)
-            axis.scatter(*paths[-1].T, s=sizes_of(norms[-1]), color=colours_of(demo, k), edgecolor="white",
-                         linewidth=0.6, zorder=4)
+            colours = colours_of(demo, k)
+            axis.scatter(*paths[0].T, s=10, color="white", edgecolor=colours, linewidth=0.8, zorder=3)
+            axis.scatter(*paths[-1].T, s=sizes_of(norms[-1]), color=colours, edgecolor="white", linewidth=0.6,
+                         zorder=4)
         figure.suptitle("Directions of the units in the plane of s+ and x+, from the start (rings) to the stop "
                         "(dots, area as ||w||^2);\nblue: v > 0, red: v < 0; the circle: wholly in the plane",
                         x=0.01, ha="left", fontsize=10)
@@ -183,21 +184,23 @@ def angle_law(path, families):
         for axis, (family, groups) in zip(axes[0], families.items()):
             for color, (setting, rows) in zip(SERIES, groups.items()):
                 alphas, growth = claims.alphas_of(rows), ("growth", None)
-                units, predictor = (np.where(claims.curve(rows, "time", growth) > 0, claims.curve(rows, name, growth),
-                                             np.nan) for name in ("unit_angle", "angle"))
+                phase_1 = claims.curve(rows, "time", growth) > 0
+                units, predictor = (np.where(phase_1, claims.curve(rows, name, growth), np.nan)
+                                    for name in ("unit_angle", "angle"))
                 logs, angles, _ = claims.phase_1(rows, "unit_angle")
                 law = f": alpha^{slopes(logs, np.log(angles)).mean():.2f}" if len(logs) > 1 else ""
                 line_with_band(axis, alphas, np.degrees(units), color, True, marker="o", label=setting + law)
-                axis.plot(alphas, band(np.degrees(predictor), True)[:, 0], color=color, linewidth=1, linestyle="--")
-                axis.plot(alphas, band(np.degrees(claims.curve(rows, "angle")), True)[:, 0], color=color,
-                          linewidth=1.2, linestyle=":")
+                for values, style in ((predictor, "--"), (claims.curve(rows, "angle"), ":")):
+                    axis.plot(alphas, band(np.degrees(values), True)[:, 0], color=color, linewidth=1.1,
+                              linestyle=style)
             low = alphas[alphas <= claims.LAW_ALPHAS]
             axis.plot(low, 50 * np.sqrt(low), color="black", linewidth=1, label="law: alpha^0.5")
-            by_alpha(axis, alphas, yscale="log", title=family, xlabel="scale of the start, alpha", ylim=(0.05, 110))
+            by_alpha(axis, alphas, yscale="log", title=family, ylim=(0.05, 110),
+                     xlabel="scale of the start, alpha")
             axis.legend(fontsize=8.5, loc="lower right")
         axes[0, 0].set_ylabel("angle to the class's sum, degrees")
-        figure.suptitle("Solid: units at the end of phase 1 (mean); dashed: w_+ then; dotted: w_+ at the last stop",
-                        x=0.01, ha="left", fontsize=10)
+        figure.suptitle("Solid: units at the end of phase 1 (mean); dashed: w_+ then; dotted: w_+ at the last "
+                        "stop", x=0.01, ha="left", fontsize=10)
 
 
 def transfer(path, cells, exponents, control="plain"):
@@ -209,8 +212,8 @@ def transfer(path, cells, exponents, control="plain"):
                 line = sorted((cell for cell in cells if cell[other] == value), key=lambda cell: cell[along])
                 best, low, high = 10.0 ** np.array([[c["log10_alpha"], c["low"], c["high"]] for c in line]).T
                 at = np.array([c[along] for c in line]) * 1.04 ** (k - 1)
-                axis.errorbar(at, best, [np.maximum(best - low, 0), np.maximum(high - best, 0)], color=SERIES[k],
-                              marker="o", capsize=3, label=f"{other} = {value}")
+                axis.errorbar(at, best, np.maximum([best - low, high - best], 0), color=SERIES[k], marker="o",
+                              capsize=3, label=f"{other} = {value}")
             values = np.array(sorted({cell[along] for cell in cells}), dtype=float)
             middle = 10 ** np.mean([cell["log10_alpha"] for cell in cells])
             power, fitted = claims.TRANSFER_LAW[along], exponents.get(along)
@@ -241,8 +244,8 @@ def animation(path, demo):
         paths = [shown_directions(demo, k) for k in range(3)]
         for axis, alpha in zip(axes, demo["alphas"]):
             plane_axes(axis, demo, alpha)
-        dots = [axis.scatter(*paths[k][0][0].T, color=colours_of(demo, k), edgecolor="white", linewidth=0.6, zorder=4)
-                for k, axis in enumerate(axes)]
+        dots = [axis.scatter(*paths[k][0][0].T, color=colours_of(demo, k), edgecolor="white", linewidth=0.6,
+                             zorder=4) for k, axis in enumerate(axes)]
         texts = [axis.text(0.02, 0.02, "", transform=axis.transAxes, fontsize=9) for axis in axes]
         figure.suptitle("Directions of the units, area as ||w||^2; blue: v > 0, red: v < 0", x=0.01, ha="left",
                         fontsize=10)
@@ -272,8 +275,8 @@ def strength_figures(config, rows, summary, log):
     families = {family: claims.of_family(rows, family) for family in ("separable", "noisy")}
     families = {family: groups for family, groups in families.items() if groups}
     scales = {"separable": "linear", "noisy": "log"}       # where no sample errs, no logarithm
-    figures = {f"error_{family}.png": lambda path, family=family: test_errors(path, families[family], scales[family])
-               for family in families}
+    figures = {f"error_{family}.png": lambda path, family=family: test_errors(
+        path, families[family], scales[family]) for family in families}
     both = {setting: of_setting for groups in families.values() for setting, of_setting in groups.items()}
     figures |= {"excess.png": lambda path: excess(path, both),
                 "directions.png": lambda path: directions(path, demo),

@@ -199,7 +199,6 @@ def gradient_flow(params, x, y, validation, levels, tolerance, most, longest, mu
         Steps taken, and where the flow was left.
     """
     from scipy.integrate import RK45
-    from scipy.optimize import brentq
 
     def slope(_, theta):
         now = TwoLayer.from_vector(theta, params)
@@ -207,36 +206,60 @@ def gradient_flow(params, x, y, validation, levels, tolerance, most, longest, mu
         return -backward(now, x, responses, logistic(multiplier * output, y)[1])
 
     def gap(place, time, theta):
-        kind, level = places[place]
-        return distance(kind, level, time, TwoLayer.from_vector(theta, params), x, y, validation,
+        return distance(*watch.places[place], time, TwoLayer.from_vector(theta, params), x, y, validation,
                         multiplier)
 
-    places = [(kind, level) for kind, of_kind in zip(KINDS, levels) for level in of_kind]
     theta = params.to_vector()
-    when, found = np.full(len(places), np.nan), np.full((len(places), len(theta)), np.nan)
-    waiting = [p for p in range(len(places)) if gap(p, 0.0, theta) > 0]
-    when[[p for p in range(len(places)) if p not in waiting]] = 0.0
-    found[when == 0] = theta
+    watch = Watch([(kind, level) for kind, of_kind in zip(KINDS, levels) for level in of_kind], len(theta))
+    watch.begin(theta, gap)
     absolute = tolerance * np.abs(params.v).min() / np.sqrt(x.shape[1])
     solver = RK45(slope, 0.0, theta, longest, rtol=max(tolerance, 1e-13), atol=absolute)
     steps = 0
-    while steps < most and solver.status == "running" and any(
-            places[p][0] in ("training", "time") for p in waiting):
+    while steps < most and solver.status == "running" and not watch.ended():
         solver.step()
-        steps, path = steps + 1, solver.dense_output()
-        for p in [p for p in waiting if gap(p, solver.t, solver.y) <= 0]:
-            when[p] = brentq(lambda t: gap(p, t, path(t)), solver.t_old, solver.t, xtol=1e-13)
-            found[p] = path(when[p])
-            waiting.remove(p)
-    time, theta = solver.t, solver.y
-    ends = [p for p in range(len(places)) if places[p][0] in ("training", "time")]
-    if not set(ends) & set(waiting):        # what lies behind the end was not asked for
-        last = max(ends, key=lambda p: when[p])
-        time, theta = when[last], found[last]
-        late = when > time
-        when[late], found[late] = np.nan, np.nan
+        steps += 1
+        watch.look(solver, gap)
+    time, theta = watch.last(solver.t, solver.y)
     risk = logistic(multiplier * forward(TwoLayer.from_vector(theta, params), x)[0], y)[0]
-    return when, [TwoLayer.from_vector(state, params) for state in found], steps, time, risk
+    return watch.when, [TwoLayer.from_vector(state, params) for state in watch.found], steps, time, risk
+
+
+class Watch:
+    """The levels of a flow: which are waited for, when and where the others were met."""
+
+    def __init__(self, places, size):
+        self.places, self.waiting = places, list(range(len(places)))
+        self.ends = [p for p, (kind, _) in enumerate(places) if kind in ("training", "time")]
+        self.when, self.found = np.full(len(places), np.nan), np.full((len(places), size), np.nan)
+
+    def begin(self, theta, gap):
+        for p in [p for p in self.waiting if gap(p, 0.0, theta) <= 0]:
+            self.meet(p, 0.0, theta)
+
+    def look(self, solver, gap):
+        """Locates the levels that the solver's last step went past."""
+        from scipy.optimize import brentq
+
+        path = solver.dense_output()
+        for p in [p for p in self.waiting if gap(p, solver.t, solver.y) <= 0]:
+            time = brentq(lambda t: gap(p, t, path(t)), solver.t_old, solver.t, xtol=1e-13)
+            self.meet(p, time, path(time))
+
+    def meet(self, place, time, theta):
+        self.when[place], self.found[place] = time, theta
+        self.waiting.remove(place)
+
+    def ended(self):
+        return not set(self.ends) & set(self.waiting)
+
+    def last(self, time, theta):
+        """Where the flow ends: at its last level, what lies behind it forgotten, or where it is."""
+        if self.ended():
+            place = max(self.ends, key=lambda p: self.when[p])
+            time, theta = self.when[place], self.found[place].copy()
+            late = self.when > time
+            self.when[late], self.found[late] = np.nan, np.nan
+        return time, theta
 
 
 def distance(kind, level, time, params, x, y, validation, multiplier):

@@ -254,7 +254,8 @@ def flow(theta, data, levels, tolerance, most, longest, when, found):
     while True:
         value = settled(theta, pattern, data, work, stages, kinks)
         reached(theta, now, value, data, levels, following, gaps, window, when, found)
-        if tried >= most or now >= longest or (following[1] == len(levels.training) and following[3] == len(levels.times)):
+        met = following[1] == len(levels.training) and following[3] == len(levels.times)
+        if met or tried >= most or now >= longest:
             return tried, now, value
         if proposal == 0:
             proposal = 1e-3 * norm(theta) / (norm(stages[0]) + 1e-300)

@@ -4,7 +4,6 @@ Where the flow on both sides points at a kink, z_ij = 0, the unit slides along i
 Clarke's subdifferential, the gradient is the one element that keeps it there.
 """
 
-from math import sqrt
 from typing import NamedTuple
 
 import numpy as np

@@ -17,15 +17,17 @@ from .store import key, versions
 from .strength_claims import claims, findings
 
 STARTS = ("plain", "antisymmetric")
-METRICS = ("time", "error", "standard_error", "zeros", "unit_angle", "angle", "linear_error", "over_alignment",
-           "over_fitting")
+METRICS = ("time", "error", "standard_error", "zeros", "unit_angle", "angle", "linear_error",
+           "over_alignment", "over_fitting")
 OF_TRAINING = ("risk", "steps", "reached")
-OF_RUN = ("family", "alphas", "stops", "samples", "width", "sigma", "angle", "separability", "mean_angle", "class_norm")
+OF_RUN = ("family", "alphas", "stops", "samples", "width", "sigma", "angle", "separability", "mean_angle",
+          "class_norm")
 COLUMNS = ("family", "setting", "seed", "start", "alpha", "stop", "level", *METRICS,
            "separability", "final_risk", "failed")
 DATA, VALIDATION, TEST, START = range(4)        # streams of a seed
 FRAMES = 60
-DEMONSTRATION = ("x", "y", "s_plus", "alphas", *(f"{name} {k}" for k in range(3) for name in ("times", "w", "v")))
+DEMONSTRATION = ("x", "y", "s_plus", "alphas",
+                 *(f"{name} {k}" for k in range(3) for name in ("times", "w", "v")))
 
 
 class Setting(NamedTuple):
@@ -125,7 +127,8 @@ class StrengthConfig:
         return range(self.first_seed, self.first_seed + self.seeds)
 
     def runs(self):
-        return [{"setting": s.name, "size": s.size * s.width, "seed": seed} for s in self.settings for seed in self.seed_range()]
+        return [{"setting": s.name, "size": s.size * s.width, "seed": seed}
+                for s in self.settings for seed in self.seed_range()]
 
     def identity(self):
         """What makes this study this study: its command, settings, backend and versions."""
@@ -161,7 +164,8 @@ class StrengthConfig:
         test = self.sample(setting, self.test_points, seed, TEST)
         sums = [fl.class_sum(data.x, data.y, label) for label in (1, -1)]
         result = {"family": setting.family, "alphas": list(self.alphas), "stops": list(self.stops),
-                  "samples": setting.size, "width": setting.width, "sigma": setting.sigma, "angle": setting.angle,
+                  "samples": setting.size, "width": setting.width,
+                  "sigma": setting.sigma, "angle": setting.angle,
                   "separability": fl.separability(data.x, data.y),
                   "mean_angle": float(np.mean([fl.angle_between(total, s) for total, s in zip(
                       sums, (data.s_plus, -data.s_minus))])),

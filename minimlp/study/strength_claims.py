@@ -153,7 +153,7 @@ def matched_stops(rows_by_setting, family):
         contrasts.append(Contrast(f"risk {level:g}: decades from the optimum of the training stop to that of "
                                   f"the validation stop, 0 +- {SAME_PLACE:g}", "better", False, comparisons))
     return claim(f"C5 ({family})", "stopping on a validation risk leaves the optimum where it is", contrasts,
-                 "the margin; the same risk for both; common seeds; the network's error, where all samples are separable "
+                 "the margin; the same risk for both; common seeds; the network's error, in the separable family "
                  f"that of w_+; only where the optimum is inside; validation stops not met: {unreached}")
 
 
