@@ -349,6 +349,11 @@ def test_a_record_that_the_study_cannot_have_written_is_refused(damage, study):
     ({"validation_levels": (0.1, 0.3)}, "validation_levels"), ({"backend": "gpu"}, "backend = 'gpu'"),
     ({"test_points": 1}, "test_points = 1"), ({"tolerance": 0}, "tolerance = 0"),
     ({"settings": TINY.settings[:1] * 2}, "settings: a is given twice"),
+    ({"settings": [TINY.settings[0]._replace(width=1)]}, "width = 1: an antisymmetric"),
+    ({"settings": [TINY.settings[0]._replace(dimensions=1)]}, "dimensions = 1"),
+    ({"settings": [TINY.settings[0]._replace(size=1)]}, "size = 1"),
+    ({"settings": [TINY.settings[0]._replace(sigma=0.0)]}, "sigma = 0.0"),
+    ({"settings": [TINY.settings[0]._replace(family="loud")]}, "family = 'loud'"),
 ])
 def test_bad_settings_are_named_with_their_value(settings, message):
     with pytest.raises(minimlp.InputError, match=message):

@@ -63,6 +63,7 @@ NOISY = (Setting("noisy 0.3", "noisy", 40, 20, 16, 0.3, 0.0),
 TRANSFER = tuple(Setting(f"n {n}, h {h}", "transfer", n, 20, h, 0.5, 0.0)
                  for n in (20, 40, 80) for h in (8, 16, 32) if (n, h) != (40, 16))
 KAPPA = 1.0
+FAMILIES = ("separable", "noisy", "transfer")
 ALPHAS = tuple(float(f"{alpha:.4g}") for alpha in 10.0 ** np.linspace(-4, 1, 13))
 
 
@@ -103,6 +104,8 @@ class StrengthConfig:
     def __post_init__(self):
         object.__setattr__(self, "settings", tuple(Setting(*s) for s in self.settings))
         distinct("settings", (s.name for s in self.settings), str)
+        for setting in self.settings:
+            checked(setting)
         object.__setattr__(self, "alphas", tuple(sorted(distinct(
             "alphas", self.alphas, lambda alpha: checks.positive("alphas", alpha)))))
         checks.count("seeds", self.seeds)
@@ -216,6 +219,15 @@ class StrengthConfig:
                        f"w {k}": np.array([start.w, *(s.params.w for s in stops)]),
                        f"v {k}": np.array([start.v, *(s.params.v for s in stops)])}
         return arrays
+
+
+def checked(setting):
+    """Refuses a setting that can't be run: what the mixture and both starts refuse, and d = 1,
+    where there is no angle to tell."""
+    checks.choice("family", setting.family, FAMILIES)
+    checks.count("dimensions", setting.dimensions, least=2)
+    fl.mixture(setting.size, setting.dimensions, KAPPA, setting.sigma, 0, setting.angle)
+    fl.balanced_start(setting.width, setting.dimensions, 1.0, 0, antisymmetric=True)
 
 
 def measured(stop, data, test, setting, backend):
