@@ -12,13 +12,15 @@ from pathlib import Path
 
 from minimlp.bench.figures import SHOWN, reason, rounded
 from minimlp.bench.tables import read_table
-from minimlp.study.report import short
+from minimlp.study.strength_report import share
+from minimlp.study.text import short
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 STUDIES = ("study", "study-100", "sweep", "sweep-100", "sweep-confirmation")
 LEFT_BEHIND = {"runs.jsonl", "lock", "demonstration.npz"}
-SAME_AS_BEFORE = {"forces.png", "counterexample.png", "trajectories.png", "drift.gif"}  # of study-100
+UNCOPIED = {"study-100": {"forces.png", "counterexample.png", "trajectories.png", "drift.gif"},  # as study's
+            "strength": {"results.csv"}}        # 13 MB: the command writes it again
 
 
 def publish(source):
@@ -26,8 +28,9 @@ def publish(source):
     for name in STUDIES:
         if (source / name / "summary.json").exists():
             copy_study(source, name)
-    if (source / "split" / "summary.json").exists():
-        copy_study(source, "split")
+    for name in ("split", "strength"):
+        if (source / name / "summary.json").exists():
+            copy_study(source, name)
     if (source / "bench" / "bench.csv").exists():
         shutil.rmtree(RESULTS / "bench", ignore_errors=True)
         shutil.copytree(source / "bench", RESULTS / "bench")
@@ -42,7 +45,7 @@ def copy_study(source, name):
     shutil.rmtree(RESULTS / name, ignore_errors=True)
     (RESULTS / name).mkdir(parents=True)
     for path in sorted((source / name).iterdir()):
-        if path.name not in LEFT_BEHIND | (SAME_AS_BEFORE if name == "study-100" else set()):
+        if path.name not in LEFT_BEHIND | UNCOPIED.get(name, set()):
             shutil.copy(path, RESULTS / name)
 
 
@@ -59,6 +62,8 @@ def pages():
     text = replaced(readme.read_text(), "claims", claims_table(summaries))
     text = replaced(text, "onset", onset_table(summaries))
     text = replaced(text, "split", split_text(json.loads((RESULTS / "split" / "summary.json").read_text())))
+    text = replaced(text, "strength", strength_text(json.loads(
+        (RESULTS / "strength" / "summary.json").read_text())))
     text = replaced(text, "bench", bench_text(RESULTS / "bench"))
     text = replaced(text, "gpu", gpu_text(RESULTS / "gpu"))
     return {readme: text, RESULTS / "README.md": details(summaries)}
@@ -154,6 +159,32 @@ def split_evidence(claim):
                            f"{part['failing_points_at_most']:.1%}" for part in claim["parts"])
     return "<br>".join(f"{contrast['label'].split(' (')[0]}: {contrast['verdict']}; {counts(contrast)} after "
                        f"{contrast['comparisons'][-1]['size']} gradients" for contrast in claim["contrasts"])
+
+
+def strength_text(summary):
+    """The claims on the scale of the start by family and control, and what the controls leave."""
+    lines = ["| | claim | verdict | by setting: mean [95 % interval] |", "|---|---|---|---|"]
+    for claim in summary["claims"]:
+        evidence = "<br>".join(f"{contrast['label']}: " + "; ".join(map(setting_text, contrast["comparisons"]))
+                               for contrast in claim["contrasts"] if contrast["comparisons"])
+        lines.append(f"| {claim['name']} | {claim['statement']} | **{claim['verdict']}** | {evidence} |")
+    lines += ["", "| what is left of the U's arms, noisy settings | optimum | left arm | share | right arm | share |",
+              "|---|---|---|---|---|---|"]
+    for left, right in zip(summary["arms"][::2], summary["arms"][1::2]):
+        if left["setting"].startswith("noisy"):
+            lines.append(f"| {left['setting']}, {left['control']} | {left['alpha']:g} | {left['mean']:+.2g} | {share(left)} | "
+                         f"{right['mean']:+.2g} | {share(right)} |")
+    return "\n".join([*lines, "", f"{len(summary['diverged'])} trainings of {trainings(summary['settings'])} did not reach "
+                      "the last risk; they are listed in `summary.json`."])
+
+
+def setting_text(c):
+    where = "" if isinstance(c["size"], int) else c["size"].replace("noisy ", "").replace("separable ", "") + " "
+    return f"{where}{signed(c['mean'])} [{signed(c['low'])}, {signed(c['high'])}]"
+
+
+def trainings(settings):
+    return len(settings["settings"]) * len(settings["alphas"]) * settings["seeds"] * 2
 
 
 def bench_text(directory):

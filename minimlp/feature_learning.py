@@ -11,10 +11,10 @@ import numpy as np
 
 from . import checks
 from .mixture import Mixture, labelled, mixture, separability
-from .risk_flow import (Descent, Stop, balanced_start, checked_levels, compiled_flow, gradient_flow, network,
+from .risk_flow import (Flow, Stop, balanced_start, checked_levels, compiled_flow, gradient_flow, network,
                         train_to_risk)
 
-__all__ = ["Mixture", "mixture", "separability", "balanced_start", "train_to_risk", "Descent", "Stop",
+__all__ = ["Mixture", "mixture", "separability", "balanced_start", "train_to_risk", "Flow", "Stop",
            "gradient_flow", "compiled_flow", "checked_levels", "alignment", "effective_predictor", "class_sum",
            "angle_between", "linear_error", "bayes_error", "over_alignment", "over_fitting", "network_error",
            "NetworkError"]

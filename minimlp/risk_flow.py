@@ -76,7 +76,7 @@ class Stop(NamedTuple):
     params: TwoLayer
 
 
-class Descent(NamedTuple):
+class Flow(NamedTuple):
     """A training by gradient flow.
 
     Attributes
@@ -136,7 +136,7 @@ def train_to_risk(params, x, y, target, validation=None, validation_levels=(), g
 
     Returns
     -------
-    Descent
+    Flow
         Of `params` in their own scale; a target that is not met is no error.
 
     Raises
@@ -166,7 +166,7 @@ def train_to_risk(params, x, y, target, validation=None, validation_levels=(), g
     names = [kind for kind, of_kind in zip(KINDS, levels) for _ in of_kind]
     stops = tuple(map(Stop, names, map(float, np.concatenate(levels)), map(float, when), states))
     last = stops[len(levels[0]) + len(levels[1]) - 1]
-    return Descent(stops, bool(np.isfinite(last.time)), float(risk), float(time), int(steps))
+    return Flow(stops, bool(np.isfinite(last.time)), float(risk), float(time), int(steps))
 
 
 def compiled_flow():

@@ -13,9 +13,10 @@ import minimlp
 
 PACKAGE = Path(minimlp.__file__).parent
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = [{"gaussian", "structural", "activations"}, {"loss", "checks", "data", "two_layer"},
+LAYERS = [{"gaussian", "structural", "activations"}, {"loss", "checks", "data", "two_layer", "mixture"},
           {"train", "gradcheck", "landscape"}, {"evidence"}, {"splitting"}, {"growing"},
-          {"kernels"}, {"dispatch"}, {"metrics", "forces"}, {"study"}, {"plots"}, {"plots_splitting"},
+          {"kernels"}, {"dispatch"}, {"metrics", "forces", "risk_flow", "feature_learning"}, {"study"}, {"plots"},
+          {"plots_splitting", "plots_strength"},
           {"bench"}, {"cli"}]
 FOLDERS = ("kernels", "study", "bench")
 REFERENCE = ("gaussian", "structural", "loss", "train", "activations", "two_layer")

@@ -12,7 +12,6 @@ import numpy as np
 from .. import checks
 from .. import feature_learning as fl
 from ..two_layer import forward
-from .specialization import distinct
 from .store import key, versions
 from .strength_claims import claims, findings
 
@@ -103,12 +102,12 @@ class StrengthConfig:
 
     def __post_init__(self):
         object.__setattr__(self, "settings", tuple(Setting(*s) for s in self.settings))
-        distinct("settings", (s.name for s in self.settings), str)
+        checks.distinct("settings", (s.name for s in self.settings), str)
         for setting in self.settings:
             checked(setting)
-        object.__setattr__(self, "alphas", tuple(sorted(distinct(
+        object.__setattr__(self, "alphas", tuple(sorted(checks.distinct(
             "alphas", self.alphas, lambda alpha: checks.positive("alphas", alpha)))))
-        checks.count("seeds", self.seeds)
+        checks.count("seeds", self.seeds, most=10**5)
         checks.count("first_seed", self.first_seed, least=0)
         checks.count("validation_points", self.validation_points, least=2)
         checks.count("test_points", self.test_points, least=2)

@@ -1,6 +1,6 @@
 """What `minimlp strength` prints beside the claims: arms of the U, angles, optima by n and h."""
 
-from .report import aligned, short
+from .text import aligned, short
 
 
 def tables(summary):
