@@ -18,6 +18,7 @@ from minimlp.study.text import short
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 STUDIES = ("study", "study-100", "sweep", "sweep-100", "sweep-confirmation")
+FAMILIES = ("separable", "noisy")
 LEFT_BEHIND = {"runs.jsonl", "lock", "demonstration.npz"}
 UNCOPIED = {"study-100": {"forces.png", "counterexample.png", "trajectories.png", "drift.gif"},  # as study's
             "strength": {"results.csv"}}        # 13 MB: the command writes it again
@@ -62,11 +63,11 @@ def pages():
     text = replaced(readme.read_text(), "claims", claims_table(summaries))
     text = replaced(text, "onset", onset_table(summaries))
     text = replaced(text, "split", split_text(json.loads((RESULTS / "split" / "summary.json").read_text())))
-    text = replaced(text, "strength", strength_text(json.loads(
-        (RESULTS / "strength" / "summary.json").read_text())))
+    strength = json.loads((RESULTS / "strength" / "summary.json").read_text())
+    text = replaced(text, "strength", strength_text(strength))
     text = replaced(text, "bench", bench_text(RESULTS / "bench"))
     text = replaced(text, "gpu", gpu_text(RESULTS / "gpu"))
-    return {readme: text, RESULTS / "README.md": details(summaries)}
+    return {readme: text, RESULTS / "README.md": details(summaries, strength)}
 
 
 def replaced(text, name, table):
@@ -162,20 +163,42 @@ def split_evidence(claim):
 
 
 def strength_text(summary):
-    """The claims on the scale of the start by family and control, and what the controls leave."""
-    lines = ["| | claim | verdict | by setting: mean [95 % interval] |", "|---|---|---|---|"]
+    """The verdicts on the scale of the start by family and control, and what the controls leave of the U."""
+    table = {}
+    for claim in summary["claims"]:
+        name, where = claim["name"].rstrip(")").split(" (")
+        family, _, control = where.partition(", ") if name != "C6" else ("transfer", "", where)
+        table.setdefault((name, control or "plain", claim["statement"]), {})[family] = claim
+    lines = ["| | claim | control | separable | noisy |", "|---|---|---|---|---|"]
+    for (name, control, statement), by_family in table.items():
+        cells = [f"**{by_family[family]['verdict']}**" if family in by_family else "" for family in FAMILIES]
+        if "transfer" in by_family:
+            cells[1] = f"**{by_family['transfer']['verdict']}**: " + "; ".join(
+                map(setting_text, by_family["transfer"]["contrasts"][0]["comparisons"]))
+        lines.append(f"| {name} | {statement} | {control} | {' | '.join(cells)} |")
+    lines += ["", "| left of the arms of the U, noisy settings | left arm | f = 0 half | antisymmetric | both | right arm "
+              "| f = 0 half | antisymmetric | both |", "|---" * 9 + "|"]
+    for setting in dict.fromkeys(arm["setting"] for arm in summary["arms"] if arm["setting"].startswith("noisy")):
+        cells = []
+        for side in ("left", "right"):
+            plain, *others = [arm for arm in summary["arms"] if (arm["setting"], arm["arm"]) == (setting, side)]
+            cells += [f"{plain['mean']:+.2g}", *map(share, others)]
+        lines.append(f"| {setting} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", "Each by setting, with intervals: [results](benchmarks/results/README.md). "
+                      f"{len(summary['diverged'])} trainings of {trainings(summary['settings'])} did not reach the last "
+                      "risk and are listed in the study's `summary.json`."])
+
+
+def strength_details(summary):
+    """Every comparison of the study of the scale of the start."""
+    lines = ["", "## strength", "", "By setting: mean [95 % interval].", "",
+             "| | claim | verdict | evidence |", "|---|---|---|---|"]
     for claim in summary["claims"]:
         evidence = "<br>".join(f"{contrast['label']}: " + "; ".join(map(setting_text, contrast["comparisons"]))
-                               for contrast in claim["contrasts"] if contrast["comparisons"])
-        lines.append(f"| {claim['name']} | {claim['statement']} | **{claim['verdict']}** | {evidence} |")
-    lines += ["", "| what is left of the U's arms, noisy settings | optimum | left arm | share | right arm | share |",
-              "|---|---|---|---|---|---|"]
-    for left, right in zip(summary["arms"][::2], summary["arms"][1::2]):
-        if left["setting"].startswith("noisy"):
-            lines.append(f"| {left['setting']}, {left['control']} | {left['alpha']:g} | {left['mean']:+.2g} | {share(left)} | "
-                         f"{right['mean']:+.2g} | {share(right)} |")
-    return "\n".join([*lines, "", f"{len(summary['diverged'])} trainings of {trainings(summary['settings'])} did not reach "
-                      "the last risk; they are listed in `summary.json`."])
+                               for contrast in claim["contrasts"] if contrast["comparisons"]).replace("|", "\\|")
+        lines.append(f"| {claim['name']} | {claim['statement']} | **{claim['verdict']}** | {evidence}<br>Ours: "
+                     f"{claim['ours'].replace('|', chr(92) + '|')} |")
+    return lines
 
 
 def setting_text(c):
@@ -244,8 +267,8 @@ def training_text(rows):
     return "; ".join(map(part, rows))
 
 
-def details(summaries):
-    """Every comparison at every size, and tau* at every size."""
+def details(summaries, strength):
+    """Every comparison at every size, and tau* at every size; then those of the scale of the start."""
     lines = ["# Results", "", "Generated by `python benchmarks/publish.py` from the `summary.json` "
              "beside each study's table and figures.",
              "Cells: mean paired difference [95 % bootstrap interval], sign-flip p-value against 0 "
@@ -271,7 +294,7 @@ def details(summaries):
                       "|---|---|---|---|"]
             lines += [f"| {mask} | {row['moves']} | {short(row['share'])} | {short(row['low'])} to "
                       f"{short(row['high'])} |" for mask, row in summary["inward_share"].items()]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *strength_details(strength)]) + "\n"
 
 
 def contrast_rows(contrasts):
