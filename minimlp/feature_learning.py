@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from . import checks
-from .mixture import Mixture, labelled, mixture, separability
-from .risk_flow import (Flow, Stop, balanced_start, checked_levels, compiled_flow, gradient_flow, network,
-                        train_to_risk)
+from .mixture import Mixture, labelled, mixture, noise, separability
+from .risk_flow import (LOOSEST, Flow, Stop, balanced_start, checked_levels, compiled_flow, gradient_flow,
+                        network, scale, train_to_risk)
 
 __all__ = ["Mixture", "mixture", "separability", "balanced_start", "train_to_risk", "Flow", "Stop",
-           "gradient_flow", "compiled_flow", "checked_levels", "alignment", "effective_predictor", "class_sum",
+           "gradient_flow", "compiled_flow", "checked_levels", "scale", "LOOSEST", "alignment", "effective_predictor", "class_sum",
            "angle_between", "linear_error", "bayes_error", "over_alignment", "over_fitting", "network_error",
            "NetworkError"]
 
@@ -35,14 +35,24 @@ def alignment(params, x, y, label=1):
     -------
     array (h,)
         nan for the units that are not of the class: v_j of the other sign, or not active on
-        any of its samples.
+        any of its samples; and where either has no direction.
+
+    Raises
+    ------
+    InputError
     """
     x, y = labelled(x, y)
-    network(params, x.shape[1])
-    total = class_sum(x, y, label)
-    norms = np.sqrt(np.einsum("jk,jk->j", params.w, params.w))
-    psi = np.einsum("jk,k->j", params.w, total) / (norms * np.linalg.norm(total))
-    return np.where(units_of(params, x, y, label), psi, np.nan)
+    params, total = network(params, x.shape[1]), class_sum(x, y, of_class(label))
+    size = np.linalg.norm(params.w, axis=1) * np.linalg.norm(total)
+    told = units_of(params, x, y, label) & (size > 0)
+    psi = np.einsum("jk,k->j", params.w, total) / np.where(told, size, 1)
+    return np.where(told, np.clip(psi, -1, 1), np.nan)
+
+
+def of_class(label):
+    if label not in (1, -1):
+        raise checks.InputError(f"label = {checks.short(label)}: expected 1 or -1")
+    return label
 
 
 def units_of(params, x, y, label):
@@ -76,8 +86,8 @@ def effective_predictor(params, x, y, label=1):
         If all units of the class are dead: the predictor is not defined.
     """
     x, y = labelled(x, y)
-    network(params, x.shape[1])
-    chosen = units_of(params, x, y, label)
+    params = network(params, x.shape[1])
+    chosen = units_of(params, x, y, of_class(label))
     if not chosen.any():
         raise checks.InputError(f"params: no unit with v of the sign of {label:+d} is active on a sample "
                                 "of that class; its effective predictor is not defined")
@@ -107,12 +117,31 @@ def linear_error(v, s, kappa, sigma):
     Returns
     -------
     float
+
+    Raises
+    ------
+    InputError
     """
+    [v, s], kappa, sigma = geometry(kappa, sigma, v=v, s=s)
     return error_at(angle_between(v, s), kappa, sigma)
 
 
+def geometry(kappa, sigma, **vectors):
+    """The directions (d,), scaled to length 1, and the two scales, checked."""
+    checked = []
+    for name, value in vectors.items():
+        value = checks.array(name, value, (None,), real=True).astype(float)
+        if checked and len(value) != len(checked[0]):
+            raise checks.InputError(f"{name} has shape {value.shape}: expected {checked[0].shape}")
+        if not value.any():
+            raise checks.InputError(f"{name} is 0: it has no direction")
+        value = value / np.abs(value).max()
+        checked.append(value / np.linalg.norm(value))
+    return checked, *noise(kappa, sigma)
+
+
 def bayes_error(kappa, sigma, angle=0.0):
-    """Phi(-kappa cos(angle / 2) / sigma), the least error of the mixture (E15).
+    """Phi(-kappa |cos(angle / 2)| / sigma), the least error of the mixture (E15).
 
     Parameters
     ----------
@@ -123,8 +152,13 @@ def bayes_error(kappa, sigma, angle=0.0):
     Returns
     -------
     float
+
+    Raises
+    ------
+    InputError
     """
-    return error_at(angle / 2, kappa, sigma)
+    kappa, sigma = noise(kappa, sigma)
+    return error_at(0.0, kappa * abs(cos(checks.number("angle", angle) / 2)), sigma)
 
 
 def best_in_cone(v, total, s):
@@ -148,8 +182,13 @@ def over_alignment(v, total, s, kappa, sigma):
     -------
     float
         At least 0: what it costs to stay as near to x_+ as w_+ does.
+
+    Raises
+    ------
+    InputError
     """
-    return error_at(best_in_cone(v, total, s), kappa, sigma) - error_at(0.0, kappa, sigma)
+    directions, kappa, sigma = geometry(kappa, sigma, v=v, total=total, s=s)
+    return error_at(best_in_cone(*directions), kappa, sigma) - error_at(0.0, kappa, sigma)
 
 
 def over_fitting(v, total, s, kappa, sigma):
@@ -167,9 +206,14 @@ def over_fitting(v, total, s, kappa, sigma):
     -------
     float
         At least 0; with OA it adds up to E(w_+) - Phi(-kappa / sigma).
+
+    Raises
+    ------
+    InputError
     """
-    best = best_in_cone(v, total, s)
-    return error_at(max(best, angle_between(v, s)), kappa, sigma) - error_at(best, kappa, sigma)
+    directions, kappa, sigma = geometry(kappa, sigma, v=v, total=total, s=s)
+    best, own = best_in_cone(*directions), angle_between(directions[0], directions[2])
+    return error_at(max(best, own), kappa, sigma) - error_at(best, kappa, sigma)
 
 
 class NetworkError(NamedTuple):
@@ -202,7 +246,14 @@ def network_error(output, y):
     Returns
     -------
     NetworkError
+
+    Raises
+    ------
+    InputError
     """
-    output, y = checks.array("output", output, (None,), real=True), checks.array("y", y, np.shape(output))
+    output = checks.array("output", output, (None,), real=True)
+    y = checks.array("y", y, output.shape, real=True)
+    if not np.all(np.abs(y) == 1):
+        raise checks.InputError(f"y holds {y[np.abs(y) != 1][0]:g}: expected +1 and -1")
     error = float(np.mean(y * output <= 0))
     return NetworkError(error, float(np.mean(output == 0)), sqrt(error * (1 - error) / len(y)))

@@ -52,18 +52,26 @@ def mixture(size, dimensions, kappa, sigma, seed, angle=0.0):
     -----
     Paper C (arXiv 2602.00827); s_plus is the first axis, s_minus lies in the plane of the first two.
     """
-    size, d = checks.count("size", size, least=2), checks.count("dimensions", dimensions)
-    kappa, sigma = checks.positive("kappa", kappa), checks.positive("sigma", sigma)
+    size, d = checks.count("size", size, least=2, most=10**7), checks.count("dimensions", dimensions, most=10**6)
+    kappa, sigma = noise(kappa, sigma)
     angle = checks.number("angle", angle)
     if d == 1 and angle != 0:
         raise checks.InputError(f"angle = {angle}: in one dimension s_plus and s_minus are equal")
     random = np.random.default_rng(checks.seed(seed))
     y = np.where(np.arange(size) % 2 == 0, 1.0, -1.0)
-    s_plus, s_minus = np.eye(d)[0], np.eye(d)[0]
+    s_plus, s_minus = np.zeros(d), np.zeros(d)
+    s_plus[0], s_minus[0] = 1, np.cos(angle)
     if angle != 0:
-        s_minus = np.cos(angle) * np.eye(d)[0] + np.sin(angle) * np.eye(d)[1]
+        s_minus[1] = np.sin(angle)
     means = kappa * y[:, None] * np.where(y[:, None] > 0, s_plus, s_minus)
     return Mixture(means + sigma * random.normal(size=(size, d)), y, s_plus, s_minus)
+
+
+def noise(kappa, sigma):
+    """Both positive, and neither so large that squares overflow."""
+    for name, value in (("kappa", kappa), ("sigma", sigma)):
+        checks.moderate(name, np.array(checks.positive(name, value)))
+    return float(kappa), float(sigma)
 
 
 def separability(x, y):
@@ -83,15 +91,19 @@ def separability(x, y):
     Raises
     ------
     InputError
+        For a sample at the origin as well.
     """
     x, y = labelled(x, y)
-    unit = y[:, None] * x / np.sqrt(np.einsum("ik,ik->i", x, x))[:, None]
+    norms = np.linalg.norm(x, axis=1)
+    if not np.all(norms > 0):
+        raise checks.InputError(f"x[{np.argmin(norms)}] lies at the origin: it has no direction")
+    unit = y[:, None] * x / norms[:, None]
     return float(np.einsum("ik,jk->ij", unit, unit).min())
 
 
 def labelled(x, y, names=("x", "y")):
     """Samples (n, d) with labels +-1, both of them there."""
-    x = checks.points(names[0], x, real=True).astype(float)
+    x = checks.moderate(names[0], checks.points(names[0], x, real=True).astype(float))
     y = checks.array(names[1], y, x.shape[:1], real=True).astype(float)
     for label in np.unique(y):
         if label not in (1, -1):

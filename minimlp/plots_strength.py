@@ -94,7 +94,8 @@ def excess(path, groups):
             by_alpha(axis, alphas, ylim=(0, 3 * (low + high)[0] or None))
             axis.set_title(setting, fontsize=9, pad=16)
             axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)
-            axis.set_xlim(alphas[0], alphas[-1])
+            if len(alphas) > 1:
+                axis.set_xlim(alphas[0], alphas[-1])
         for axis in axes.flat[max(0, len(groups) - columns):len(groups)]:
             axis.set_xlabel("alpha")
         for row in axes:

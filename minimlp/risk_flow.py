@@ -14,7 +14,9 @@ from .loss import logistic
 from .mixture import labelled
 from .two_layer import TwoLayer, backward, forward
 
-BALANCE = 1e-9          # how far | |v_j| - ||w_j|| | may be from 0, as a share of ||w_j||
+BALANCE = 1e-6          # how far | |v_j| - ||w_j|| | may be from 0, as a share of ||w_j||
+LEAST, MOST = 1e-50, 1e50       # of alpha
+LOOSEST = 1e-2          # tolerance, beyond which a level would not be located
 KINDS = ("growth", "training", "validation", "time")
 
 
@@ -44,8 +46,8 @@ def balanced_start(width, dimensions, alpha, seed, antisymmetric=False):
     ------
     InputError
     """
-    h, d = checks.count("width", width), checks.count("dimensions", dimensions)
-    alpha = checks.positive("alpha", alpha)
+    h, d = checks.count("width", width, most=10**6), checks.count("dimensions", dimensions, most=10**6)
+    alpha, antisymmetric = scale("alpha", alpha), checks.flag("antisymmetric", antisymmetric)
     if antisymmetric and h % 2:
         raise checks.InputError(f"width = {h}: an antisymmetric start needs an even one")
     random = np.random.default_rng(checks.seed(seed))
@@ -55,6 +57,14 @@ def balanced_start(width, dimensions, alpha, seed, antisymmetric=False):
         w[h // 2:], signs[h // 2:] = w[:h // 2], -signs[:h // 2]
     w = alpha * w
     return TwoLayer(w, None, signs * np.sqrt(np.einsum("jk,jk->j", w, w)), None, "relu")
+
+
+def scale(name, value):
+    """A positive number whose powers are numbers."""
+    value = checks.positive(name, value)
+    if not LEAST <= value <= MOST:
+        raise checks.InputError(f"{name} = {value}: expected {LEAST:g} to {MOST:g}")
+    return value
 
 
 class Stop(NamedTuple):
@@ -149,15 +159,17 @@ def train_to_risk(params, x, y, target, validation=None, validation_levels=(), g
     has without c.
     """
     x, y = labelled(x, y)
-    network(params, x.shape[1])
+    params = network(params, x.shape[1])
     balanced(params)
     levels = checked_levels(growth, target, validation_levels, times)
     if len(levels[2]) and validation is None:
         raise checks.InputError("validation = None: validation_levels need samples")
-    validation = (x, y) if validation is None else labelled(*validation, names=("validation x", "validation y"))
-    c = checks.positive("multiplier", multiplier)
-    scale = c * np.mean(params.v ** 2)
-    tolerance = checks.positive("tolerance", tolerance) * min(1.0, 1 / scale)
+    validation = (x, y) if validation is None else checked_validation(validation, x.shape[1])
+    c = scale("multiplier", multiplier)
+    tolerance = checks.positive("tolerance", tolerance)
+    if tolerance > LOOSEST:
+        raise checks.InputError(f"tolerance = {tolerance}: expected at most {LOOSEST:g}")
+    tolerance *= min(1.0, 1 / (c * np.mean(params.v ** 2)))
     checks.choice("backend", backend, ("numpy", "cpu"))
     flow = gradient_flow if backend == "numpy" else compiled_flow()
     when, states, steps, time, risk = flow(params, x, y, validation, levels, tolerance,
@@ -167,6 +179,15 @@ def train_to_risk(params, x, y, target, validation=None, validation_levels=(), g
     stops = tuple(map(Stop, names, map(float, np.concatenate(levels)), map(float, when), states))
     last = stops[len(levels[0]) + len(levels[1]) - 1]
     return Flow(stops, bool(np.isfinite(last.time)), float(risk), float(time), int(steps))
+
+
+def checked_validation(validation, dimensions):
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise checks.InputError(f"validation = {checks.short(validation)}: expected samples and labels, (x, y)")
+    x, y = labelled(*validation, names=("validation x", "validation y"))
+    if x.shape[1] != dimensions:
+        raise checks.InputError(f"validation x has shape {x.shape}: expected {dimensions} dimensions")
+    return x, y
 
 
 def compiled_flow():
@@ -273,20 +294,21 @@ def distance(kind, level, time, params, x, y, validation, multiplier):
 
 
 def network(params, dimensions):
-    """Refuses what is not (E15)'s network."""
+    """(E15)'s network in float64; refuses any other."""
     if not isinstance(params, TwoLayer) or params.activation != "relu" or params.b is not None \
             or params.c is not None:
         raise checks.InputError(f"params = {checks.short(params)}: expected minimlp.TwoLayer with relu and "
                                 "without biases")
-    w = checks.array("params.w", params.w, (None, dimensions), real=True)
-    checks.array("params.v", params.v, w.shape[:1], real=True)
+    w = checks.array("params.w", params.w, (None, dimensions), real=True).astype(float)
+    v = checks.array("params.v", params.v, w.shape[:1], real=True).astype(float)
+    return params._replace(w=checks.moderate("params.w", w), v=checks.moderate("params.v", v))
 
 
 def balanced(params):
     """Refuses a start that is not balanced: the compiled flow takes |v_j| for ||w_j||."""
-    norms = np.sqrt(np.einsum("jk,jk->j", params.w, params.w))
+    norms = np.linalg.norm(params.w, axis=1)
     off = np.abs(np.abs(params.v) - norms)
-    if not np.all(off <= BALANCE * norms) or not np.all(norms > 0):
+    if not np.all(off <= BALANCE * norms) or not np.all(norms >= LEAST / 1e10):
         j = int(np.argmax(off - BALANCE * norms))
         raise checks.InputError(f"params.v[{j}] = {params.v[j]}: a balanced network has |v_j| = ||w_j|| > 0, "
                                 f"here ||w_j|| = {norms[j]}")

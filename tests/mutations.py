@@ -2,9 +2,9 @@
 
     python tests/mutations.py [words of a file's name or a line, to run only these]
 
-Each mutation is made in a copy of the package.  Kernels are tested as plain Python, those of
-the GPU on Numba's simulator: their logic is the same there and nothing is compiled, but for
-those marked COMPILED.
+Each mutation is made in a copy of the package.  Kernels run as plain Python, those of the GPU
+on Numba's simulator: their logic is the same there and nothing is compiled, but for the
+mutations in COMPILED.
 """
 
 import os
@@ -228,16 +228,16 @@ MUTATIONS = [
      'w[:h // 2], signs[:h // 2]'),
     ('risk_flow.py', 'return -backward(now, x, responses, logistic(multiplier * output, y)[1])',
      'return -backward(now, x, responses, logistic(output, y)[1])'),
-    ('risk_flow.py', 'min(1.0, 1 / scale)',
-     'max(1.0, 1e4 * scale)'),
+    ("risk_flow.py", "min(1.0, 1 / (c * np.mean(params.v ** 2)))", "max(1.0, 1e4 * (c * np.mean(params.v ** 2)))"),
     ('risk_flow.py', 'self.when[late], self.found[late] = np.nan, np.nan',
      'pass'),
     ('feature_learning.py', '& active.any(axis=0)',
      '& active.all(axis=0)'),
     ('feature_learning.py', 'max(0.0, angle_between(total, s) - angle_between(v, total))',
      'angle_between(total, s) - angle_between(v, total)'),
-    ('feature_learning.py', 'error_at(angle / 2, kappa, sigma)',
-     'error_at(angle, kappa, sigma)'),
+    ("feature_learning.py", 'checks.number("angle", angle) / 2', 'checks.number("angle", angle)'),
+    ("kernels/flow.py", "min(proposal, longest - now)", "proposal"),
+    ("kernels/flow.py", "norms[norms == 0] = 1", "pass"),
     ('feature_learning.py', 'np.mean(y * output <= 0)',
      'np.mean(y * output < 0)'),
     ('feature_learning.py', 'erfc(kappa * cos(angle) / (sigma * sqrt(2))) / 2',
@@ -365,7 +365,7 @@ def check(mutation, compiled):
                 return f"STANDS THERE {text.count(old)} TIMES", 0.0
             path.write_text(text.replace(old, new))
         tests = TESTS_COMPILED if compiled else tests_of(name)
-        interpreted = name.startswith("kernels/") and not compiled
+        interpreted = not compiled
         try:
             passed, _ = run_tests(copy, tests, interpreted)
         except subprocess.TimeoutExpired:

@@ -421,3 +421,52 @@ START = fl.balanced_start(4, 5, 0.1, 0)
 def test_bad_input_is_named_with_its_value(call, message):
     with pytest.raises(minimlp.InputError, match=message):
         call()
+
+
+def test_a_sample_at_the_origin_holds_nothing_up():
+    """It has no kink; it adds log 2 / n to the risk."""
+    data = fl.mixture(20, 20, 1.0, 0.5, [0, 0])
+    x = data.x.copy()
+    x[3] = 0
+    start = fl.balanced_start(16, 20, 0.1, [0, 3])
+    ours, theirs = (fl.train_to_risk(start, x, data.y, 0.3, backend=backend) for backend in ("cpu", "numpy"))
+    assert ours.reached and theirs.reached
+    assert ours.time == pytest.approx(theirs.time, rel=1e-3) and ours.steps < 1000
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+def test_the_last_time_is_not_overshot(backend):
+    data = fl.mixture(20, 20, 1.0, 0.5, [0, 0])
+    flow = fl.train_to_risk(fl.balanced_start(16, 20, 0.1, [0, 3]), data.x, data.y, 1e-3, longest=5.0, backend=backend)
+    assert not flow.reached and flow.time == pytest.approx(5.0, rel=1e-12)
+
+
+def test_bayes_error_at_wide_angles():
+    assert fl.bayes_error(1.0, 0.3, 4 * np.pi / 3) == pytest.approx(fl.bayes_error(1.0, 0.3, 2 * np.pi / 3), rel=1e-12)
+
+
+def test_geometry_does_not_depend_on_lengths():
+    v, total, s = np.random.default_rng(0).normal(size=(3, 4))
+    for function in (fl.over_alignment, fl.over_fitting):
+        assert function(1e200 * v, 1e-200 * total, s, 1.0, 0.5) == pytest.approx(function(v, total, s, 1.0, 0.5), rel=1e-12)
+
+
+V = np.array([1.0, 2.0])
+
+
+@pytest.mark.parametrize("call, message", [
+    (lambda: fl.over_alignment(V * 0, V, V, 1, 1), "v is 0"), (lambda: fl.over_fitting(V, V, V, 1, 0), "sigma = 0"),
+    (lambda: fl.over_fitting(V, V * np.nan, V, 1, 1), r"total\[0\] = nan"), (lambda: fl.linear_error(V, V[:1], 1, 1), "s has shape"),
+    (lambda: fl.linear_error(V, V, -1, 1), "kappa = -1"), (lambda: fl.bayes_error(1, 1, np.inf), "angle = inf"),
+    (lambda: fl.network_error(V, np.array([0.0, 1.0])), "y holds 0"), (lambda: fl.separability(np.zeros((2, 2)), np.array([1.0, -1.0])), "origin"),
+    (lambda: fl.balanced_start(4, 2, 1e-200, 0), "alpha = 1e-200"), (lambda: fl.balanced_start(4, 2, 1, 0, "no"), "antisymmetric = 'no'"),
+    (lambda: fl.mixture(4, 2, 1e300, 1, 0), "kappa holds"), (lambda: fl.mixture(4, 10**9, 1, 1, 0), "dimensions = 1000000000"),
+    (lambda: fl.alignment(fl.balanced_start(4, 2, 1, 0), *fl.mixture(4, 2, 1, 1, 0)[:2], label=2), "label = 2"),
+    (lambda: fl.train_to_risk(fl.balanced_start(4, 2, 1, 0), *fl.mixture(4, 2, 1, 1, 0)[:2], 0.1, tolerance=1), "tolerance = 1"),
+    (lambda: fl.train_to_risk(fl.balanced_start(4, 2, 1, 0), *fl.mixture(4, 2, 1, 1, 0)[:2], 0.1, validation=3), "validation = 3"),
+    (lambda: fl.train_to_risk(fl.balanced_start(4, 2, 1, 0), *fl.mixture(4, 2, 1, 1, 0)[:2], 0.1,
+                           validation=fl.mixture(4, 3, 1, 1, 0)[:2]), "validation x has shape"),
+])
+def test_bad_input_to_the_geometry(call, message):
+    with pytest.raises(minimlp.InputError, match=message):
+        call()

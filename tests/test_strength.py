@@ -62,7 +62,7 @@ def verdict_of(found, name):
     (0.05 + 0.01 * np.arange(6)[::-1] + noise(1e-3), "not shown"),
 ], ids=["a U", "rising", "falling"])
 def test_u_shape(error, verdict):
-    found = claims.u_shape("C1", "", {"planted": error})
+    found = claims.u_shape("C1", "", np.array(ALPHAS), {"planted": error})
     assert found.verdict == verdict
 
 

@@ -260,7 +260,7 @@ def flow(theta, data, levels, tolerance, most, longest, when, found):
         if proposal == 0:
             proposal = 1e-3 * norm(theta) / (norm(stages[0]) + 1e-300)
         np.dot(data.x, stages[0, :len(theta) - 1], work.rates)
-        step, share = proposal, 0.0
+        step, share = min(proposal, longest - now), 0.0
         while share < 1 and tried < most:
             error, new_value = attempt(theta, step, stages, pattern, data, work, new)
             error, tried = max(error / tolerance, 1e-4), tried + 1
@@ -285,7 +285,9 @@ def gradient_flow(params, x, y, validation, levels, tolerance, most, longest, mu
     and sqrt(c) theta is followed in place of theta, which comes to the same."""
     root = sqrt(multiplier)
     theta = np.ascontiguousarray(np.vstack([params.w.T, params.v])) * root
-    data = Data(x, y, np.ascontiguousarray(x.T), np.sqrt(np.einsum("ik,ik->i", x, x)), *validation)
+    norms = np.linalg.norm(x, axis=1)
+    norms[norms == 0] = 1           # a sample at the origin has no kink
+    data = Data(x, y, np.ascontiguousarray(x.T), norms, *validation)
     levels = Levels(*levels)
     when = np.full(sum(map(len, levels)), np.nan)
     found = np.full((len(when), *theta.shape), np.nan)

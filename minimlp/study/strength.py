@@ -106,12 +106,13 @@ class StrengthConfig:
         for setting in self.settings:
             checked(setting)
         object.__setattr__(self, "alphas", tuple(sorted(checks.distinct(
-            "alphas", self.alphas, lambda alpha: checks.positive("alphas", alpha)))))
+            "alphas", self.alphas, lambda alpha: fl.scale("alphas", alpha)))))
         checks.count("seeds", self.seeds, most=10**5)
         checks.count("first_seed", self.first_seed, least=0)
         checks.count("validation_points", self.validation_points, least=2)
         checks.count("test_points", self.test_points, least=2)
-        checks.positive("tolerance", self.tolerance)
+        if checks.positive("tolerance", self.tolerance) > fl.LOOSEST:
+            raise checks.InputError(f"tolerance = {self.tolerance}: expected at most {fl.LOOSEST:g}")
         checks.count("most", self.most)
         checks.positive("longest", self.longest)
         fl.checked_levels((), self.targets, self.validation_levels, ())

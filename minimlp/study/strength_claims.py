@@ -48,7 +48,7 @@ def alphas_of(rows):
     return np.array(rows[0]["alphas"])
 
 
-def u_shape(name, statement, curves):
+def u_shape(name, statement, alphas, curves):
     """C1: the error falls, then rises; curves is {setting: (S, A)}."""
     sides = {"smallest alpha - optimum": [], "largest alpha - optimum": []}
     for setting, error in curves.items():
@@ -57,9 +57,14 @@ def u_shape(name, statement, curves):
             continue
         left, right, _ = arms(error[seeds][:, kept])
         for side, gain in zip(sides, (left, right)):
-            sides[side].append(compare(gain, setting, larger_is_better=True))
+            sides[side].append(compare(gain, over(setting, alphas, kept), larger_is_better=True))
     return claim(name, statement, [Contrast(side, "better", True, c) for side, c in sides.items()],
                  "the optimum of one half of the seeds, its gain on the other half, both ways")
+
+
+def over(setting, alphas, kept):
+    """The setting's name, with the alphas that are compared where these are not all."""
+    return setting if kept.all() else f"{setting}, alpha {alphas[kept][0]:.2g} to {alphas[kept][-1]:.2g}"
 
 
 def phase_1(rows, metric, stop=("growth", None)):
@@ -86,7 +91,7 @@ def alignment_law(rows_by_setting, family):
     return claim(f"C2 ({family})", "the smaller alpha, the nearer is each unit to x_+, like sqrt(alpha)",
                  [Contrast("rank correlation of alpha and the units' angle to x_+", "better", True, ranks),
                   Contrast("exponent of that angle, 0.5 +- 0.1", "better", False, exponents),
-                  Contrast("length of phase 1 / (n log(1/alpha) / ||x_+||), 1 +- 0.1", "better", False,
+                  Contrast("growth of the length of phase 1 with log(1/alpha), over n / ||x_+||, 1 +- 0.1", "better", False,
                            lengths)],
                  "margins; the mean over units and classes; alphas up to 0.1")
 
@@ -97,16 +102,17 @@ def inheritance(rows_by_setting, family):
     for setting, rows in rows_by_setting.items():
         before, after = (curve(rows, "angle", stop) for stop in (("growth", None), None))
         kept, _ = common(before, after)
-        kept &= alphas_of(rows) <= LAW_ALPHAS
+        low = alphas_of(rows) <= LAW_ALPHAS
+        name = over(setting, alphas_of(rows)[low], kept[low])
+        kept &= low
         seeds = np.isfinite(before + after)[:, kept].all(axis=1)
         if kept.sum() < 3:
             continue
         before, after = before[seeds][:, kept], after[seeds][:, kept]
-        turns.append(compare(np.degrees(after - before).mean(axis=1), setting, bound=KEPT))
-        ranks.append(compare(spearman(np.log(alphas_of(rows)[kept]), after), setting,
-                             larger_is_better=True))
+        turns.append(compare(np.degrees(np.abs(after - before)).mean(axis=1), name, bound=KEPT))
+        ranks.append(compare(spearman(np.log(alphas_of(rows)[kept]), after), name, larger_is_better=True))
     return claim(f"C3 ({family})", "phase 2 inherits the alignment: w_+ stays near x_+",
-                 [Contrast("degrees that w_+ turns away from x_+ in phase 2, bound 5", "better", False, turns),
+                 [Contrast("degrees by which the angle of w_+ and x_+ changes in phase 2, bound 5", "better", False, turns),
                   Contrast("rank correlation of alpha and the angle of w_+ at the last stop", "better", True,
                            ranks)],
                  "the bound; alphas up to 0.1")
@@ -123,8 +129,8 @@ def excess_error(rows_by_setting, family):
             if kept.sum() < 3 or seeds.sum() < 4:
                 continue
             values = values[seeds][:, kept]
-            comparisons.append(compare(spearman(np.log(alphas_of(rows)[kept]), values), setting,
-                                       larger_is_better=rising))
+            comparisons.append(compare(spearman(np.log(alphas_of(rows)[kept]), values),
+                                       over(setting, alphas_of(rows), kept), larger_is_better=rising))
             wrong += [f"{name} {setting} from alpha {alphas_of(rows)[kept][k]:g}"
                       for k in wrong_steps(values, rising)]
         contrasts.append(Contrast(f"rank correlation of alpha and {name}", "better", rising, comparisons))
@@ -248,10 +254,11 @@ def claims(rows):
             continue
         for control in CONTROLS:
             name = f"C1 ({family})" if control == "plain" else f"C1 ({family}, {control})"
-            found.append(u_shape(name, "the test error is least strictly inside",
+            found.append(u_shape(name, "the test error is least strictly inside", alphas_of(rows),
                                  {s: test_error(r, control) for s, r in group.items()}))
         if family == "separable":
             found.append(u_shape("C1 (separable, w_+ alone)", "log10 of the predictor's error is least inside",
+                                 alphas_of(rows),
                                  {s: np.log10(curve(r, "linear_error")) for s, r in group.items()}))
         found += [alignment_law(group, family), inheritance(group, family), excess_error(group, family),
                   matched_stops(group, family)]
