@@ -12,13 +12,16 @@ from pathlib import Path
 
 from minimlp.bench.figures import SHOWN, reason, rounded
 from minimlp.bench.tables import read_table
-from minimlp.study.report import short
+from minimlp.study.strength_report import share
+from minimlp.study.text import short
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 STUDIES = ("study", "study-100", "sweep", "sweep-100", "sweep-confirmation")
+FAMILIES = ("separable", "noisy")
 LEFT_BEHIND = {"runs.jsonl", "lock", "demonstration.npz"}
-SAME_AS_BEFORE = {"forces.png", "counterexample.png", "trajectories.png", "drift.gif"}  # of study-100
+UNCOPIED = {"study-100": {"forces.png", "counterexample.png", "trajectories.png", "drift.gif"},  # as study's
+            "strength": {"results.csv"}}        # 13 MB: the command writes it again
 
 
 def publish(source):
@@ -26,8 +29,9 @@ def publish(source):
     for name in STUDIES:
         if (source / name / "summary.json").exists():
             copy_study(source, name)
-    if (source / "split" / "summary.json").exists():
-        copy_study(source, "split")
+    for name in ("split", "strength"):
+        if (source / name / "summary.json").exists():
+            copy_study(source, name)
     if (source / "bench" / "bench.csv").exists():
         shutil.rmtree(RESULTS / "bench", ignore_errors=True)
         shutil.copytree(source / "bench", RESULTS / "bench")
@@ -42,7 +46,7 @@ def copy_study(source, name):
     shutil.rmtree(RESULTS / name, ignore_errors=True)
     (RESULTS / name).mkdir(parents=True)
     for path in sorted((source / name).iterdir()):
-        if path.name not in LEFT_BEHIND | (SAME_AS_BEFORE if name == "study-100" else set()):
+        if path.name not in LEFT_BEHIND | UNCOPIED.get(name, set()):
             shutil.copy(path, RESULTS / name)
 
 
@@ -59,9 +63,11 @@ def pages():
     text = replaced(readme.read_text(), "claims", claims_table(summaries))
     text = replaced(text, "onset", onset_table(summaries))
     text = replaced(text, "split", split_text(json.loads((RESULTS / "split" / "summary.json").read_text())))
+    strength = json.loads((RESULTS / "strength" / "summary.json").read_text())
+    text = replaced(text, "strength", strength_text(strength))
     text = replaced(text, "bench", bench_text(RESULTS / "bench"))
     text = replaced(text, "gpu", gpu_text(RESULTS / "gpu"))
-    return {readme: text, RESULTS / "README.md": details(summaries)}
+    return {readme: text, RESULTS / "README.md": details(summaries, strength)}
 
 
 def replaced(text, name, table):
@@ -156,6 +162,54 @@ def split_evidence(claim):
                        f"{contrast['comparisons'][-1]['size']} gradients" for contrast in claim["contrasts"])
 
 
+def strength_text(summary):
+    """The verdicts on the scale of the start by family and control, and what the controls leave of the U."""
+    table = {}
+    for claim in summary["claims"]:
+        name, where = claim["name"].rstrip(")").split(" (")
+        family, _, control = where.partition(", ") if name != "C6" else ("transfer", "", where)
+        table.setdefault((name, control or "plain", claim["statement"]), {})[family] = claim
+    lines = ["| | claim | control | separable | noisy |", "|---|---|---|---|---|"]
+    for (name, control, statement), by_family in table.items():
+        cells = [f"**{by_family[family]['verdict']}**" if family in by_family else "" for family in FAMILIES]
+        if "transfer" in by_family:
+            cells[1] = f"**{by_family['transfer']['verdict']}**: " + "; ".join(
+                map(setting_text, by_family["transfer"]["contrasts"][0]["comparisons"]))
+        lines.append(f"| {name} | {statement} | {control} | {' | '.join(cells)} |")
+    lines += ["", "| left of the arms of the U, noisy settings | left arm | f = 0 half | antisymmetric | both | right arm "
+              "| f = 0 half | antisymmetric | both |", "|---" * 9 + "|"]
+    for setting in dict.fromkeys(arm["setting"] for arm in summary["arms"] if arm["setting"].startswith("noisy")):
+        cells = []
+        for side in ("left", "right"):
+            plain, *others = [arm for arm in summary["arms"] if (arm["setting"], arm["arm"]) == (setting, side)]
+            cells += [f"{plain['mean']:+.2g}", *map(share, others)]
+        lines.append(f"| {setting} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", "Each by setting, with intervals: [results](benchmarks/results/README.md). "
+                      f"{len(summary['diverged'])} trainings of {trainings(summary['settings'])} did not reach the last "
+                      "risk and are listed in the study's `summary.json`."])
+
+
+def strength_details(summary):
+    """Every comparison of the study of the scale of the start."""
+    lines = ["", "## strength", "", "By setting: mean [95 % interval].", "",
+             "| | claim | verdict | evidence |", "|---|---|---|---|"]
+    for claim in summary["claims"]:
+        evidence = "<br>".join(f"{contrast['label']}: " + "; ".join(map(setting_text, contrast["comparisons"]))
+                               for contrast in claim["contrasts"] if contrast["comparisons"]).replace("|", "\\|")
+        lines.append(f"| {claim['name']} | {claim['statement']} | **{claim['verdict']}** | {evidence}<br>Ours: "
+                     f"{claim['ours'].replace('|', chr(92) + '|')} |")
+    return lines
+
+
+def setting_text(c):
+    where = "" if isinstance(c["size"], int) else c["size"].replace("noisy ", "").replace("separable ", "") + " "
+    return f"{where}{signed(c['mean'])} [{signed(c['low'])}, {signed(c['high'])}]"
+
+
+def trainings(settings):
+    return len(settings["settings"]) * len(settings["alphas"]) * settings["seeds"] * 2
+
+
 def bench_text(directory):
     """The kernels at one size, the trainings of the study, the machine; from the bench's tables."""
     if not (directory / "bench.csv").exists():
@@ -213,8 +267,8 @@ def training_text(rows):
     return "; ".join(map(part, rows))
 
 
-def details(summaries):
-    """Every comparison at every size, and tau* at every size."""
+def details(summaries, strength):
+    """Every comparison at every size, and tau* at every size; then those of the scale of the start."""
     lines = ["# Results", "", "Generated by `python benchmarks/publish.py` from the `summary.json` "
              "beside each study's table and figures.",
              "Cells: mean paired difference [95 % bootstrap interval], sign-flip p-value against 0 "
@@ -240,7 +294,7 @@ def details(summaries):
                       "|---|---|---|---|"]
             lines += [f"| {mask} | {row['moves']} | {short(row['share'])} | {short(row['low'])} to "
                       f"{short(row['high'])} |" for mask, row in summary["inward_share"].items()]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *strength_details(strength)]) + "\n"
 
 
 def contrast_rows(contrasts):

@@ -7,6 +7,8 @@ from .checks import InputError
 from .data import uniform_samples
 from .dispatch import (available_backends, backward, balanced, coverage, forward, init_params,
                        objective, overlap, prototypes, separation, sinkhorn, softmin, train)
+from .feature_learning import (NetworkError, alignment, bayes_error, effective_predictor, linear_error,
+                               network_error, over_alignment, over_fitting)
 from .forces import Force, forces
 from .gaussian import Params
 from .gradcheck import GradientReport, check_gradient, relative_error
@@ -14,6 +16,8 @@ from .growing import Growth, grow
 from .landscape import StationaryPoint, find_stationary_point
 from .metrics import (expelled_fraction, hull_distance, reconstruction_error,
                       specialization_ratio)
+from .mixture import Mixture, mixture, separability
+from .risk_flow import Flow, Stop, balanced_start, train_to_risk
 from .splitting import SplitReport, classify_split, inner_hessian, plateau_table, split_neuron
 from .train import Training
 from .two_layer import TwoLayer
@@ -25,5 +29,8 @@ __all__ = [
     "forces", "Force", "check_gradient", "relative_error", "GradientReport",
     "TwoLayer", "find_stationary_point", "StationaryPoint", "split_neuron", "inner_hessian",
     "plateau_table", "classify_split", "SplitReport", "grow", "Growth",
+    "mixture", "Mixture", "separability", "balanced_start", "train_to_risk", "Flow", "Stop", "alignment",
+    "effective_predictor", "linear_error", "bayes_error", "over_alignment", "over_fitting", "network_error",
+    "NetworkError",
     "uniform_samples", "available_backends", "InputError",
 ]

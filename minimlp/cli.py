@@ -1,4 +1,4 @@
-"""The command line: `minimlp study | sweep | split | gradcheck | bench | info`."""
+"""The command line: `minimlp study | sweep | split | strength | gradcheck | bench | info`."""
 
 import argparse
 import json
@@ -86,14 +86,23 @@ def build_parser():
     split.add_argument("--growth-seeds", type=int, help="seeds of the comparison of ways to grow (20)")
     split.set_defaults(run=run_split_command)
 
+    strength = commands.add_parser("strength", help="gradient flow over scales of the start; judge claims C1 to "
+                                   "C6", description="The feature learning study: by default 15 settings, 13 "
+                                   "scales from 1e-4 to 10, two starts and 20 seeds.")
+    strength.add_argument("--alphas", type=comma_list(float), help="scales of the start, comma-separated "
+                          "(13 from 1e-4 to 10)")
+    strength.add_argument("--tolerance", type=float, help="of the integrator (1e-6)")
+    strength.add_argument("--test-points", type=int, help="for the network's error (5000)")
+    strength.set_defaults(run=run_strength_command)
+
     for command in (study, sweep):
         command.add_argument("--sizes", type=comma_list(int), help="N = M, comma-separated")
         command.add_argument("--steps", type=int, help="steps of Adam (2000)")
         command.add_argument("--rate", type=float, help="Adam's step size (0.01)")
         command.add_argument("--coefficient", type=float, help="lambda of each active loss (0.1)")
         command.add_argument("--target", help="sin, identity or random (sin)")
-    for command in (study, sweep, split):
-        command.add_argument("--seeds", type=int, help="how many seeds (10)")
+    for command in (study, sweep, split, strength):
+        command.add_argument("--seeds", type=int, help=f"how many seeds ({20 if command is strength else 10})")
         command.add_argument("--first-seed", type=int, help="the first of them (0)")
         command.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)) if hasattr(
             os, "sched_getaffinity") else os.cpu_count(), help="worker processes (one a core)")
@@ -155,6 +164,14 @@ def run_split_command(args):
     from .study import plateau
     quick = {"seeds": 1, "growth_seeds": 4}
     return conduct(args, plateau, plateau.SplitConfig, quick, plots_splitting.split_figures)
+
+
+def run_strength_command(args):
+    from . import plots_strength
+    from .study import strength
+    quick = {"settings": (strength.SEPARABLE[1], strength.NOISY[1]), "seeds": 6, "test_points": 2000,
+             "alphas": (1e-4, 1e-2, 0.03, 0.1, 0.3, 1.0, 10.0)}
+    return conduct(args, strength, strength.StrengthConfig, quick, plots_strength.strength_figures)
 
 
 def conduct(args, study, config_class, quick, figures):

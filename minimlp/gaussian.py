@@ -221,8 +221,7 @@ def unit_derivatives(params, x):
     slope : array (N, M, d + 1)
     curvature : array (N, M, d + 1, d + 1)
     """
-    z = preactivation(params, x)
-    hidden = np.exp(-0.5 * np.einsum("ijk,ijk->ij", z, z))
+    z, (_, hidden) = preactivation(params, x), forward(params, x)
     a = np.concatenate([x[:, :, None], np.ones_like(x)[:, :, None] * np.eye(x.shape[1])], axis=2)
     pulled = np.einsum("ikp,ijk->ijp", a, z)
     squares = np.einsum("ikp,ikq->ipq", a, a)[:, None]

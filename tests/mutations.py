@@ -2,9 +2,9 @@
 
     python tests/mutations.py [words of a file's name or a line, to run only these]
 
-Each mutation is made in a copy of the package.  Kernels are tested as plain Python, those of
-the GPU on Numba's simulator: their logic is the same there and nothing is compiled, but for
-those marked COMPILED.
+Each mutation is made in a copy of the package.  Kernels run as plain Python, those of the GPU
+on Numba's simulator: their logic is the same there and nothing is compiled, but for the
+mutations in COMPILED.
 """
 
 import os
@@ -252,6 +252,66 @@ MUTATIONS = [
     ("kernels/gpu_twins.py", "-4 / (pairs * temperature)", "-4 / pairs"),
     ("kernels/gpu_twins.py", "1 - BETA_2 ** (step + 1)", "1 - BETA_2"),
     ("kernels/gpu_twins.py", "theta, following = following, theta", "theta = following"),
+    ('mixture.py', 'means = kappa * y[:, None] * np.where(',
+     'means = kappa * np.where('),
+    ('mixture.py', 'unit, unit).min()',
+     'unit, unit).mean()'),
+    ('risk_flow.py', 'w = alpha * w',
+     'w = 1 * w'),
+    ('risk_flow.py', 'w[:h // 2], -signs[:h // 2]',
+     'w[:h // 2], signs[:h // 2]'),
+    ('risk_flow.py', 'return -backward(now, x, responses, logistic(multiplier * output, y)[1])',
+     'return -backward(now, x, responses, logistic(output, y)[1])'),
+    ("risk_flow.py", "min(1.0, 1 / (c * np.mean(params.v ** 2)))", "max(1.0, 1e4 * (c * np.mean(params.v ** 2)))"),
+    ('risk_flow.py', 'self.when[late], self.found[late] = np.nan, np.nan',
+     'pass'),
+    ('feature_learning.py', '& active.any(axis=0)',
+     '& active.all(axis=0)'),
+    ('feature_learning.py', 'max(0.0, angle_between(total, s) - angle_between(v, total))',
+     'angle_between(total, s) - angle_between(v, total)'),
+    ("feature_learning.py", 'checks.number("angle", angle) / 2', 'checks.number("angle", angle)'),
+    ("kernels/flow.py", "min(proposal, longest - now)", "proposal"),
+    ("kernels/flow.py", "norms[norms == 0] = 1", "pass"),
+    ('feature_learning.py', 'np.mean(y * output <= 0)',
+     'np.mean(y * output < 0)'),
+    ('feature_learning.py', 'erfc(kappa * cos(angle) / (sigma * sqrt(2))) / 2',
+     'erfc(kappa * cos(angle) / sigma) / 2'),
+    ('kernels/flow.py', 'share /= n',
+     'share /= n - 1'),
+    ('kernels/flow.py', 'out[d, j] += shares[i, j] * z[i, j]',
+     'out[d, j] -= shares[i, j] * z[i, j]'),
+    ('kernels/flow.py', 'log(levels.growth[following[0]]) - log(largest)',
+     'log(largest) - log(levels.growth[following[0]])'),
+    ('kernels/flow.py', '19372 / 6561',
+     '19372 / 6560'),
+    ('kernels/flow.py', '71 / 16695',
+     '71 / 1669'),
+    ('kernels/kinks.py', 'u[k, j] -= part[k]',
+     'u[k, j] += part[k]'),
+    ('kernels/kinks.py', 'across = speed + own * (1 - 2 * active)',
+     'across = speed - own * (1 - 2 * active)'),
+    ('kernels/kinks.py', 'gaps[pattern.along[j, a], j] = min(m, 1 - m)',
+     'gaps[pattern.along[j, a], j] = 1.0'),
+    ('kernels/kinks.py', 'factor = 1 - 1 / gram[a, a]',
+     'factor = 0.0'),
+    ('kernels/kinks.py', 't * (3 * t - 2) * last',
+     't * (3 * t - 1) * last'),
+    ('study/curves.py', 'best = int(np.argmin(error[~judged].mean(axis=0)))',
+     'best = int(np.argmin(error.mean(axis=0)))'),
+    ('study/curves.py', 'return kept, there[:, kept].all(axis=1)',
+     'return kept, there[:, kept].any(axis=1)'),
+    ('study/curves.py', 'if (c.mean < 0) == rising',
+     'if (c.mean > 0) == rising'),
+    ('study/strength_claims.py', '- (1 - weight) * curve(rows, "zeros"',
+     '- weight * curve(rows, "zeros"'),
+    ('study/strength_claims.py', '-slopes(logs, time) * rate',
+     '-slopes(logs, time)'),
+    ('study/strength_claims.py', 'TRANSFER_LAW = {"n": -1.0, "h": -0.5}',
+     'TRANSFER_LAW = {"n": -2.0, "h": -1.0}'),
+    ('study/strength.py', '[seed, stream], setting.angle)',
+     'seed, setting.angle)'),
+    ('study/strength.py', '(1, data.s_plus), (-1, -data.s_minus)',
+     '(1, data.s_plus), (-1, data.s_minus)'),
 ]
 COMPILED = [
     # what only the compiled code has
@@ -264,6 +324,7 @@ COMPILED = [
      "return builder.fsub(*arguments, flags"),
     ("kernels/intrinsics.py", '"llvm.minnum"', '"llvm.maxnum"'),
     ("kernels/simd.py", "for k in prange(len(g)):", "for k in prange(len(g) - 1):"),
+    ("kernels/kinks.py", "if first >= 0 or last <= 0 or min(", "if True or first >= 0 or last <= 0 or min("),
 ]
 TESTS = {
     "gaussian.py": ["tests/test_gaussian.py", "tests/test_landscape.py"],
@@ -278,6 +339,14 @@ TESTS = {
     "splitting.py": ["tests/test_splitting.py"],
     "evidence.py": ["tests/test_splitting.py"],
     "growing.py": ["tests/test_growing.py"],
+    "mixture.py": ["tests/test_feature_learning.py"],
+    "risk_flow.py": ["tests/test_feature_learning.py"],
+    "feature_learning.py": ["tests/test_feature_learning.py"],
+    "study/curves.py": ["tests/test_strength.py"],
+    "study/strength_claims.py": ["tests/test_strength.py"],
+    "study/strength.py": ["tests/test_strength.py"],
+    "kernels/flow.py": ["tests/test_feature_learning.py"],
+    "kernels/kinks.py": ["tests/test_feature_learning.py"],
     "kernels/scalar.py": ["tests/test_kernels.py", "-k", "equals_the_reference or stays_with"],
     "kernels/gpu.py": ["tests/test_kernels.py", "tests/test_gpu.py", "tests/test_transport.py", "-m", "gpu", "-k",
                        "f8 and equals_the_reference and (17 or 13) or first_across and 4 "
@@ -289,8 +358,8 @@ TESTS = {
     "kernels/training.py": ["tests/test_kernels.py", "-k",
                             "train or trajectory or diverge or rate or own"],
 }
-TESTS_COMPILED = ["tests/test_kernel_cache.py", "tests/test_kernels.py", "-k",
-                  "an_edit or calls_it_first or exp2 or threads "
+TESTS_COMPILED = ["tests/test_kernel_cache.py", "tests/test_kernels.py", "tests/test_feature_learning.py", "-k",
+                  "an_edit or calls_it_first or exp2 or threads or behind_a_kink "
                   "or softmin_equals_the_reference and simd and 0.02"]
 
 
@@ -333,7 +402,7 @@ def check(mutation, compiled):
                 return f"STANDS THERE {text.count(old)} TIMES", 0.0
             path.write_text(text.replace(old, new))
         tests = TESTS_COMPILED if compiled else tests_of(name)
-        interpreted = name.startswith("kernels/") and not compiled
+        interpreted = not compiled
         try:
             passed, _ = run_tests(copy, tests, interpreted)
         except subprocess.TimeoutExpired:

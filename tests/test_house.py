@@ -13,9 +13,10 @@ import minimlp
 
 PACKAGE = Path(minimlp.__file__).parent
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = [{"gaussian", "structural", "activations"}, {"loss", "checks", "data", "two_layer", "transport"},
+LAYERS = [{"gaussian", "structural", "activations"}, {"loss", "checks", "data", "two_layer", "mixture", "transport"},
           {"train", "gradcheck", "landscape"}, {"evidence"}, {"splitting"}, {"growing"},
-          {"kernels"}, {"dispatch"}, {"metrics", "forces", "annealing"}, {"study"}, {"plots"}, {"plots_splitting"},
+          {"kernels"}, {"dispatch"}, {"metrics", "forces", "risk_flow", "feature_learning", "annealing"}, {"study"}, {"plots"},
+          {"plots_splitting", "plots_strength"},
           {"bench"}, {"cli"}]
 FOLDERS = ("kernels", "study", "bench")
 REFERENCE = ("gaussian", "structural", "loss", "train", "activations", "two_layer", "transport")

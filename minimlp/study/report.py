@@ -1,8 +1,12 @@
 """A study's summary as text, for the terminal and the README."""
 
+from . import strength_report
+from .text import aligned, short
+
 METRIC_NAMES = {"reconstruction_error": "reconstruction error", "fit_error": "fit error",
                 "specialization_ratio": "specialization ratio",
                 "expelled_fraction": "expelled fraction"}
+LISTED = 20         # runs that diverged or disagree, at most
 MARKS = {"better": "+", "worse": "-", "open": "?"}
 
 
@@ -23,11 +27,15 @@ def text(summary):
         lines.append(inward_text(summary["inward_share"]))
     if "contingency" in summary:
         lines.append(plateau_text(summary))
+    if "arms" in summary:
+        lines.append(strength_report.tables(summary) + "\n")
     lines.append("claims: " + ", ".join(f"{claim['name']} {claim['verdict']}"
                                         for claim in summary["claims"]))
     for name, title in (("diverged", "diverged runs"), ("disagreements", "disagreements")):
         if name in summary:
-            lines.append(f"{title}: {len(summary[name])}" + "".join(f"\n  {run}" for run in summary[name]))
+            lines.append(f"{title}: {len(summary[name])}" + "".join(
+                f"\n  {run}" for run in summary[name][:LISTED]) + (
+                "\n  and more, all in summary.json" if len(summary[name]) > LISTED else ""))
     return "\n".join(lines)
 
 
@@ -48,7 +56,8 @@ def comparison_text(c):
     """One comparison on a line: + as a better one, - a worse one, ? open; * mean and median differ."""
     interval = "" if c["low"] is None else f" [{c['low']:+.3g}, {c['high']:+.3g}]"
     flag = " *median disagrees" if c["flagged"] else ""
-    return (f"{MARKS[c['verdict']]} N={c['size']:<4} mean {c['mean']:+.3g}{interval}, "
+    where = f"N={c['size']:<4}" if isinstance(c["size"], int) else c["size"]
+    return (f"{MARKS[c['verdict']]} {where} mean {c['mean']:+.3g}{interval}, "
             f"median {c['median']:+.3g}, p {c['p']:.2g}{flag}")
 
 
@@ -96,17 +105,3 @@ def onset_text(onset):
     return (f"expulsion begun = {name} more out than without separation: {law}; "
             f"tau* ~ N^-2: {onset['verdict'].upper()}\n"
             + aligned(["  N", "tau*", "low", "high", "tau* / (range/N)^2"], rows) + "\n")
-
-
-def short(value):
-    """A number with three digits; what is missing as a dash."""
-    return "-" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def aligned(header, rows):
-    """Columns of text, the first to the left and the others to the right."""
-    rows = [[str(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join("  ".join(cell.ljust(width) if k == 0 else cell.rjust(width)
-                               for k, (cell, width) in enumerate(zip(row, widths))).rstrip()
-                     for row in rows)

@@ -1,0 +1,259 @@
+"""What a network learned of a mixture: alignment, over-alignment and over-fitting (paper C).
+
+The mixture is mixture.py's, the training risk_flow.py's; their names stand here as well.
+Angles are in radians.
+"""
+
+from math import cos, erfc, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from . import checks
+from .mixture import Mixture, labelled, mixture, noise, separability
+from .risk_flow import (LOOSEST, Flow, Stop, balanced_start, checked_levels, compiled_flow, gradient_flow,
+                        network, scale, train_to_risk)
+
+__all__ = ["Mixture", "mixture", "separability", "balanced_start", "train_to_risk", "Flow", "Stop",
+           "gradient_flow", "compiled_flow", "checked_levels", "scale", "LOOSEST", "alignment", "effective_predictor", "class_sum",
+           "angle_between", "linear_error", "bayes_error", "over_alignment", "over_fitting", "network_error",
+           "NetworkError"]
+
+
+def alignment(params, x, y, label=1):
+    """psi_j, the cosine of w_j and the sum of the class's samples (E15).
+
+    Parameters
+    ----------
+    params : TwoLayer
+    x : array (n, d)
+    y : array (n,)
+    label : {1, -1}
+        The class.
+
+    Returns
+    -------
+    array (h,)
+        nan for the units that are not of the class: v_j of the other sign, or not active on
+        any of its samples; and where either has no direction.
+
+    Raises
+    ------
+    InputError
+    """
+    x, y = labelled(x, y)
+    params, total = network(params, x.shape[1]), class_sum(x, y, of_class(label))
+    size = np.linalg.norm(params.w, axis=1) * np.linalg.norm(total)
+    told = units_of(params, x, y, label) & (size > 0)
+    psi = np.einsum("jk,k->j", params.w, total) / np.where(told, size, 1)
+    return np.where(told, np.clip(psi, -1, 1), np.nan)
+
+
+def of_class(label):
+    if label not in (1, -1):
+        raise checks.InputError(f"label = {checks.short(label)}: expected 1 or -1")
+    return label
+
+
+def units_of(params, x, y, label):
+    """Which units carry the class (h,): v_j of its sign, active on one of its samples at least."""
+    active = np.einsum("ik,jk->ij", x[y == label], params.w) > 0
+    return (label * params.v > 0) & active.any(axis=0)
+
+
+def class_sum(x, y, label=1):
+    """x_+ = sum of the samples of a class (d,) (E15)."""
+    return x[y == label].sum(axis=0)
+
+
+def effective_predictor(params, x, y, label=1):
+    """w_+ = sum_j |v_j| w_j over the units of a class (E15).
+
+    Parameters
+    ----------
+    params : TwoLayer
+    x : array (n, d)
+    y : array (n,)
+    label : {1, -1}
+
+    Returns
+    -------
+    array (d,)
+
+    Raises
+    ------
+    InputError
+        If all units of the class are dead: the predictor is not defined.
+    """
+    x, y = labelled(x, y)
+    params = network(params, x.shape[1])
+    chosen = units_of(params, x, y, of_class(label))
+    if not chosen.any():
+        raise checks.InputError(f"params: no unit with v of the sign of {label:+d} is active on a sample "
+                                "of that class; its effective predictor is not defined")
+    return np.einsum("j,jk->k", np.abs(params.v[chosen]), params.w[chosen])
+
+
+def angle_between(a, b):
+    """Angle of two vectors (d,), exact for small ones too."""
+    a, b = (vector / np.linalg.norm(vector) for vector in (a, b))
+    return float(2 * np.arctan2(np.linalg.norm(a - b), np.linalg.norm(a + b)))
+
+
+def error_at(angle, kappa, sigma):
+    """Phi(-kappa cos(angle) / sigma), Phi the standard normal distribution."""
+    return erfc(kappa * cos(angle) / (sigma * sqrt(2))) / 2
+
+
+def linear_error(v, s, kappa, sigma):
+    """E(v) = Phi(-kappa <s, v> / (sigma ||v||)): how often v . x < 0 in the class (E15).
+
+    Parameters
+    ----------
+    v, s : array (d,)
+        The predictor; the direction of the class's mean: s_plus, or -s_minus.
+    kappa, sigma : float
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+    """
+    [v, s], kappa, sigma = geometry(kappa, sigma, v=v, s=s)
+    return error_at(angle_between(v, s), kappa, sigma)
+
+
+def geometry(kappa, sigma, **vectors):
+    """The directions (d,), scaled to length 1, and the two scales, checked."""
+    checked = []
+    for name, value in vectors.items():
+        value = checks.array(name, value, (None,), real=True).astype(float)
+        if checked and len(value) != len(checked[0]):
+            raise checks.InputError(f"{name} has shape {value.shape}: expected {checked[0].shape}")
+        if not value.any():
+            raise checks.InputError(f"{name} is 0: it has no direction")
+        value = value / np.abs(value).max()
+        checked.append(value / np.linalg.norm(value))
+    return checked, *noise(kappa, sigma)
+
+
+def bayes_error(kappa, sigma, angle=0.0):
+    """Phi(-kappa |cos(angle / 2)| / sigma), the least error of the mixture (E15).
+
+    Parameters
+    ----------
+    kappa, sigma : float
+    angle : float
+        Between s_plus and s_minus.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+    """
+    kappa, sigma = noise(kappa, sigma)
+    return error_at(0.0, kappa * abs(cos(checks.number("angle", angle) / 2)), sigma)
+
+
+def best_in_cone(v, total, s):
+    """The least angle to s in the cone around `total` that v is on the edge of (E15):
+    max(0, angle(total, s) - angle(v, total))."""
+    return max(0.0, angle_between(total, s) - angle_between(v, total))
+
+
+def over_alignment(v, total, s, kappa, sigma):
+    """OA: the best error in the predictor's cone around the class sum, less the Bayes error (E15).
+
+        OA = Phi(-kappa cos(max(0, angle(x_+, s_+) - angle(w_+, x_+))) / sigma) - Phi(-kappa / sigma)
+
+    Parameters
+    ----------
+    v, total, s : array (d,)
+        w_+, x_+ and s_+; for the class -1 its own, with s = -s_minus.
+    kappa, sigma : float
+
+    Returns
+    -------
+    float
+        At least 0: what it costs to stay as near to x_+ as w_+ does.
+
+    Raises
+    ------
+    InputError
+    """
+    directions, kappa, sigma = geometry(kappa, sigma, v=v, total=total, s=s)
+    return error_at(best_in_cone(*directions), kappa, sigma) - error_at(0.0, kappa, sigma)
+
+
+def over_fitting(v, total, s, kappa, sigma):
+    """OF: the predictor's error less the best in its cone around the class sum (E15).
+
+        OF = E(w_+) - Phi(-kappa cos(max(0, angle(x_+, s_+) - angle(w_+, x_+))) / sigma)
+
+    Parameters
+    ----------
+    v, total, s : array (d,)
+        As in `over_alignment`.
+    kappa, sigma : float
+
+    Returns
+    -------
+    float
+        At least 0; with OA it adds up to E(w_+) - Phi(-kappa / sigma).
+
+    Raises
+    ------
+    InputError
+    """
+    directions, kappa, sigma = geometry(kappa, sigma, v=v, total=total, s=s)
+    best, own = best_in_cone(*directions), angle_between(directions[0], directions[2])
+    return error_at(max(best, own), kappa, sigma) - error_at(best, kappa, sigma)
+
+
+class NetworkError(NamedTuple):
+    """A network's error on a sample of test points.
+
+    Attributes
+    ----------
+    error : float
+        Share of points with y f <= 0: f = 0 is an error.
+    zeros : float
+        Share of points with f exactly 0, where all units are silent; `error` less half of it
+        counts them as half an error.
+    standard_error : float
+        Of `error`, by the points drawn.
+    """
+
+    error: float
+    zeros: float
+    standard_error: float
+
+
+def network_error(output, y):
+    """The share of test points that a network gets wrong, by Monte Carlo (ours).
+
+    Parameters
+    ----------
+    output, y : array (m,)
+        f and the labels, +-1.
+
+    Returns
+    -------
+    NetworkError
+
+    Raises
+    ------
+    InputError
+    """
+    output = checks.array("output", output, (None,), real=True)
+    y = checks.array("y", y, output.shape, real=True)
+    if not np.all(np.abs(y) == 1):
+        raise checks.InputError(f"y holds {y[np.abs(y) != 1][0]:g}: expected +1 and -1")
+    error = float(np.mean(y * output <= 0))
+    return NetworkError(error, float(np.mean(output == 0)), sqrt(error * (1 - error) / len(y)))
