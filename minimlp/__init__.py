@@ -24,7 +24,8 @@ from .two_layer import TwoLayer
 
 __all__ = [
     "Params", "init_params", "forward", "backward", "prototypes",
-    "softmin", "coverage", "separation", "overlap", "balanced", "sinkhorn", "objective", "train", "Training", "train_balanced",
+    "softmin", "coverage", "separation", "overlap", "balanced", "sinkhorn",
+    "objective", "train", "Training", "train_balanced",
     "reconstruction_error", "specialization_ratio", "expelled_fraction", "hull_distance",
     "forces", "Force", "check_gradient", "relative_error", "GradientReport",
     "TwoLayer", "find_stationary_point", "StationaryPoint", "split_neuron", "inner_hessian",

@@ -12,7 +12,8 @@ import numpy as np
 
 from . import checks, gaussian, loss, structural, train as training, transport
 
-BACKENDS = {"cpu": ("training", "transport", "simd", "cpu"), "gpu": ("gpu_twins",)}     # the first that has the name
+# modules; the first that has the name
+BACKENDS = {"cpu": ("training", "transport", "simd", "cpu"), "gpu": ("gpu_twins",)}
 
 
 def available_backends():
