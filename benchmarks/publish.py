@@ -5,13 +5,18 @@
 The runs' log stays behind in results/; everything else of a study is copied.
 """
 
+import csv
 import json
 import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from minimlp.bench.figures import SHOWN, reason, rounded
 from minimlp.bench.tables import read_table
+from minimlp.study.balancing import MASKS as BALANCING, balancing_claim
+from minimlp.study.specialization import metric_table
 from minimlp.study.strength_report import share
 from minimlp.study.text import short
 
@@ -65,6 +70,7 @@ def pages():
     text = replaced(text, "split", split_text(json.loads((RESULTS / "split" / "summary.json").read_text())))
     strength = json.loads((RESULTS / "strength" / "summary.json").read_text())
     text = replaced(text, "strength", strength_text(strength))
+    text = replaced(text, "balanced", balanced_text(RESULTS / "balanced"))
     text = replaced(text, "bench", bench_text(RESULTS / "bench"))
     text = replaced(text, "gpu", gpu_text(RESULTS / "gpu"))
     return {readme: text, RESULTS / "README.md": details(summaries, strength)}
@@ -199,6 +205,31 @@ def strength_details(summary):
         lines.append(f"| {claim['name']} | {claim['statement']} | **{claim['verdict']}** | {evidence}<br>Ours: "
                      f"{claim['ours'].replace('|', chr(92) + '|')} |")
     return lines
+
+
+def balanced_text(directory):
+    """Balanced coverage beside coverage, size by size, on the first seeds and on fresh ones."""
+    lines, verdicts = [], []
+    for path in sorted(directory.glob("*.csv")):
+        with open(path) as file:
+            rows = [{name: as_number(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        claim, seeds = balancing_claim(rows), path.stem.replace("seeds-", "seeds ").replace("-", " to ")
+        verdicts.append(f"{seeds}: **{claim.verdict}**")
+        tables = [metric_table(rows, metric) for metric in ("reconstruction_error", "specialization_ratio")]
+        if not lines:
+            lines = ["| | " + " | ".join(f"N = {size}" for size in tables[0]) + " |", "|---" * (len(tables[0]) + 1) + "|"]
+        for name, table in zip(("error", "specialization ratio"), tables):
+            cells = [" / ".join(short(float(np.mean(list(by_mask[mask].values())))) for mask in BALANCING)
+                     for by_mask in table.values()]
+            lines.append(f"| {name}, coverage / balanced, {seeds} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", f"Claim: {claim.statement}. " + "; ".join(verdicts) + "."])
+
+
+def as_number(text):
+    try:
+        return float(text) if "." in text or "e" in text else int(text)
+    except ValueError:
+        return text
 
 
 def setting_text(c):

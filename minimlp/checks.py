@@ -60,6 +60,22 @@ def temperature(name, value, *arrays):
     return value
 
 
+def temperature_range(name, value, *arrays):
+    """The first and the last temperature."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise InputError(f"{name} = {short(value)}: expected the first and the last one")
+    return tuple(temperature(f"{name}[{k}]", tau, *arrays) for k, tau in enumerate(value))
+
+
+def marginal_tolerance(value, *arrays):
+    """How far marginals may be off; None is what rounding allows in the type of these arrays."""
+    if value is None:
+        return 1e-4 if any(array.dtype in (np.float32, np.complex64) for array in arrays) else 1e-10
+    if number("tolerance", value) < 0:
+        raise InputError(f"tolerance = {value}: must not be negative")
+    return float(value)
+
+
 def count(name, value, least=1, most=10**9):
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
         raise InputError(f"{name} = {short(value)}: expected a whole number")

@@ -60,7 +60,26 @@ def build_parser():
     parser = OneLineParser(prog="minimlp", description=__import__("minimlp").__doc__)
     parser.add_argument("--version", action="version", version=f"minimlp {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    add_trainings(commands)
+    add_further_studies(commands)
+    for name, command in commands.choices.items():
+        add_study_options(command, seeds=20 if name == "strength" else 10)
+    add_checks(commands)
+    for name, command in commands.choices.items():
+        command.add_argument("--out", type=Path, default=Path("results", name),
+                             help="folder of the results (%(default)s)")
+        if name in ("bench", "split"):  # one runs all backends against each other, one NumPy alone
+            continue
+        auto = ["auto"] if name != "gradcheck" else []
+        command.add_argument("--backend", default=(auto or ["numpy"])[0],
+                             choices=[*auto, "numpy", *BACKENDS], help="what computes (%(default)s)")
+    info = commands.add_parser("info", help="versions, hardware and backends")
+    info.set_defaults(run=run_info_command)
+    return parser
 
+
+def add_trainings(commands):
+    """The studies of paper A."""
     study = commands.add_parser("study", help="train over sizes, masks and seeds; judge claims "
                                 "A1 to A8", description="The specialization study: by default "
                               "480 runs (sizes 3, 5, 10, 20, 50, 100; eight masks; ten seeds).")
@@ -78,6 +97,16 @@ def build_parser():
                        "separated (default: 19 from 1e-5 to 10)")
     sweep.set_defaults(run=run_sweep_command)
 
+    for command in (study, sweep):
+        command.add_argument("--sizes", type=comma_list(int), help="N = M, comma-separated")
+        command.add_argument("--steps", type=int, help="steps of Adam (2000)")
+        command.add_argument("--rate", type=float, help="Adam's step size (0.01)")
+        command.add_argument("--coefficient", type=float, help="lambda of each active loss (0.1)")
+        command.add_argument("--target", help="sin, identity or random (sin)")
+
+
+def add_further_studies(commands):
+    """Those of papers B and C."""
     split = commands.add_parser("split", help="split every unit of hundreds of stationary points; judge "
                                 "claims B1 to B6", description="The splitting study: stationary points of "
                                 "networks with five kinds of units, every kind of split of each, "
@@ -95,21 +124,18 @@ def build_parser():
     strength.add_argument("--test-points", type=int, help="for the network's error (5000)")
     strength.set_defaults(run=run_strength_command)
 
-    for command in (study, sweep):
-        command.add_argument("--sizes", type=comma_list(int), help="N = M, comma-separated")
-        command.add_argument("--steps", type=int, help="steps of Adam (2000)")
-        command.add_argument("--rate", type=float, help="Adam's step size (0.01)")
-        command.add_argument("--coefficient", type=float, help="lambda of each active loss (0.1)")
-        command.add_argument("--target", help="sin, identity or random (sin)")
-    for command in (study, sweep, split, strength):
-        command.add_argument("--seeds", type=int, help=f"how many seeds ({20 if command is strength else 10})")
-        command.add_argument("--first-seed", type=int, help="the first of them (0)")
-        command.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)) if hasattr(
-            os, "sched_getaffinity") else os.cpu_count(), help="worker processes (one a core)")
-        command.add_argument("--resume", action="store_true",
-                             help="continue an unfinished study, redraw a finished one")
-        command.add_argument("--quick", action="store_true", help="fewer sizes and seeds, unless given")
 
+def add_study_options(command, seeds):
+    command.add_argument("--seeds", type=int, help=f"how many seeds ({seeds})")
+    command.add_argument("--first-seed", type=int, help="the first of them (0)")
+    command.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)) if hasattr(
+        os, "sched_getaffinity") else os.cpu_count(), help="worker processes (one a core)")
+    command.add_argument("--resume", action="store_true",
+                         help="continue an unfinished study, redraw a finished one")
+    command.add_argument("--quick", action="store_true", help="fewer sizes and seeds, unless given")
+
+
+def add_checks(commands):
     gradcheck = commands.add_parser("gradcheck", help="check every hand-written gradient",
                                     description="Every gradient against differences.")
     gradcheck.add_argument("--quick", action="store_true", help="without the figure")
@@ -123,18 +149,6 @@ def build_parser():
     bench.add_argument("--gpu", action="store_true", help="the GPU's part alone (without it: last, "
                        "where there is a GPU)")
     bench.set_defaults(run=run_bench_command)
-    for name, command in commands.choices.items():
-        command.add_argument("--out", type=Path, default=Path("results", name),
-                             help="folder of the results (%(default)s)")
-        if name in ("bench", "split"):  # one runs all backends against each other, one NumPy alone
-            continue
-        auto = ["auto"] if name != "gradcheck" else []
-        command.add_argument("--backend", default=(auto or ["numpy"])[0],
-                             choices=[*auto, "numpy", *BACKENDS], help="what computes (%(default)s)")
-
-    info = commands.add_parser("info", help="versions, hardware and backends")
-    info.set_defaults(run=run_info_command)
-    return parser
 
 
 def comma_list(kind):

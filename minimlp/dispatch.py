@@ -10,9 +10,10 @@ import inspect
 
 import numpy as np
 
-from . import checks, gaussian, loss, structural, train as training
+from . import checks, gaussian, loss, structural, train as training, transport
 
-BACKENDS = {"cpu": ("training", "simd", "cpu"), "gpu": ("gpu_twins",)}     # the first that has the name
+# modules; the first that has the name
+BACKENDS = {"cpu": ("training", "transport", "simd", "cpu"), "gpu": ("gpu_twins",)}
 
 
 def available_backends():
@@ -164,6 +165,33 @@ def coverage(prototypes, x, temperature, backend="numpy"):
     temperature = checks.temperature("temperature", temperature, prototypes, x)
     value, gradient = implementation(structural.coverage, backend)(prototypes, x, temperature)
     return value, gradient.reshape(shape)
+
+
+@documented(transport.sinkhorn)
+def sinkhorn(prototypes, x, temperature, offsets=None, iterations=transport.ITERATIONS, tolerance=None,
+             backend="numpy"):
+    return transported(transport.sinkhorn, prototypes, x, temperature, offsets, iterations, tolerance,
+                       backend)
+
+
+@documented(transport.balanced)
+def balanced(prototypes, x, temperature, offsets=None, iterations=transport.ITERATIONS, tolerance=None,
+             backend="numpy"):
+    return transported(transport.balanced, prototypes, x, temperature, offsets, iterations, tolerance,
+                       backend)
+
+
+def transported(reference, prototypes, x, temperature, offsets, iterations, tolerance, backend):
+    shape = checks.as_array("prototypes", prototypes).shape
+    prototypes, x = checks.two_sets(prototypes, x)
+    if offsets is not None:
+        offsets = checks.array("offsets", offsets, (len(prototypes),))
+    temperature = checks.temperature("temperature", temperature, prototypes, x)
+    iterations = checks.count("iterations", iterations)
+    tolerance = checks.marginal_tolerance(tolerance, prototypes, x)
+    value, gradient, *rest = implementation(reference, backend)(
+        prototypes, x, temperature, offsets, iterations, tolerance)
+    return value, gradient.reshape(shape), *rest
 
 
 @documented(structural.separation)

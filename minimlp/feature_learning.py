@@ -15,7 +15,8 @@ from .risk_flow import (LOOSEST, Flow, Stop, balanced_start, checked_levels, com
                         network, scale, train_to_risk)
 
 __all__ = ["Mixture", "mixture", "separability", "balanced_start", "train_to_risk", "Flow", "Stop",
-           "gradient_flow", "compiled_flow", "checked_levels", "scale", "LOOSEST", "alignment", "effective_predictor", "class_sum",
+           "gradient_flow", "compiled_flow", "checked_levels", "scale", "LOOSEST", "alignment",
+           "effective_predictor", "class_sum",
            "angle_between", "linear_error", "bayes_error", "over_alignment", "over_fitting", "network_error",
            "NetworkError"]
 

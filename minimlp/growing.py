@@ -50,8 +50,9 @@ def grow(params, x, y, loss="square", method="splitting", evaluations=100, seed=
         1/5 s^2 lambda    for lambda > 0, mu = (2, -1) and moves in the ratio 1 : 2
 
     s the length of the moves together, 0.1 or halved until the loss falls.  "random split" halves
-    a random unit and moves the copies apart in a random direction; "new unit" adds one with random incoming parameters of the size
-    of the others' and output weight 0.  Then L-BFGS trains all parameters.
+    a random unit and moves the copies apart in a random direction; "new unit" adds one with random
+    incoming parameters of the size of the others' and output weight 0.  Then L-BFGS trains all
+    parameters.
 
     Parameters
     ----------

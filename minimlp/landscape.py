@@ -122,8 +122,8 @@ class StationaryPoint:
     margin : float
         min|eigenvalue| / max|eigenvalue|: how far from degenerate the point is.
     kind : {"minimum", "saddle", "maximum", "degenerate", "not stationary"}
-        "degenerate": the margin is under `MARGIN`, or an eigenvalue under `TOLERANCE`; "not stationary": the gradient norm is over
-        `TOLERANCE`.
+        "degenerate": the margin is under `MARGIN`, or an eigenvalue under `TOLERANCE`; "not
+        stationary": the gradient norm is over `TOLERANCE`.
     """
 
     params: object

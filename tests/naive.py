@@ -111,3 +111,25 @@ def objective(params, x, y, coefficients, temperatures):
     for name, weight in coefficients.items():
         value += weight * terms[name]
     return value, terms
+
+
+def sinkhorn(prototypes, x, temperature, offsets=None, iterations=1):
+    """(E16): both softmins in turn, and the plan pi_ij = exp((f_i + g_j - D_ij) / tau) / (N M)."""
+    samples, units, dimensions = len(x), len(prototypes), len(x[0])
+    following = [0.0] * units if offsets is None else [float(g) for g in offsets]
+    for _ in range(iterations):
+        g = following
+        f = [s + temperature * log(units) for s in softmin(prototypes, x, temperature, g)[0]]
+        following = [s + temperature * log(samples) for s in softmin(x, prototypes, temperature, f)[0]]
+    value = sum(f) / samples + sum(g) / units
+    gradient, error = [[0.0] * dimensions for _ in range(units)], 0.0
+    for j in range(units):
+        received = 0.0
+        for i in range(samples):
+            cost = squared_distance(x[i], prototypes[j])
+            pi = exp((f[i] + g[j] - cost) / temperature) / (samples * units)
+            received += pi
+            for k in range(dimensions):
+                gradient[j][k] += 2 * pi * (float(prototypes[j][k]) - float(x[i][k]))
+        error += abs(received - 1 / units)
+    return value, gradient, following, error

@@ -120,7 +120,7 @@ def test_shapes_and_types_of_device_arrays_are_checked_and_their_numbers_are_not
 @pytest.mark.skipif(ON_DEVICE, reason="they run in this process")
 def test_the_twins_on_the_simulator():
     output = run_python("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "gpu",
-                        HERE / "test_kernels.py", __file__, NUMBA_ENABLE_CUDASIM="1")
+                        HERE / "test_kernels.py", HERE / "test_transport.py", __file__, NUMBA_ENABLE_CUDASIM="1")
     assert " passed" in output and "failed" not in output
 
 

@@ -13,13 +13,13 @@ import minimlp
 
 PACKAGE = Path(minimlp.__file__).parent
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = [{"gaussian", "structural", "activations"}, {"loss", "checks", "data", "two_layer", "mixture"},
+LAYERS = [{"gaussian", "structural", "activations"}, {"loss", "checks", "data", "two_layer", "mixture", "transport"},
           {"train", "gradcheck", "landscape"}, {"evidence"}, {"splitting"}, {"growing"},
-          {"kernels"}, {"dispatch"}, {"metrics", "forces", "risk_flow", "feature_learning"}, {"study"}, {"plots"},
+          {"kernels"}, {"dispatch"}, {"metrics", "forces", "risk_flow", "feature_learning", "annealing"}, {"study"}, {"plots"},
           {"plots_splitting", "plots_strength"},
           {"bench"}, {"cli"}]
 FOLDERS = ("kernels", "study", "bench")
-REFERENCE = ("gaussian", "structural", "loss", "train", "activations", "two_layer")
+REFERENCE = ("gaussian", "structural", "loss", "train", "activations", "two_layer", "transport")
 
 
 def run_python(code):
@@ -88,7 +88,7 @@ def test_every_tag_stands_in_notation_reference_and_naive_twin():
     files = {"notation": ROOT / "tutorials" / "notation.md", "naive": ROOT / "tests" / "naive.py"}
     texts = {name: path.read_text() for name, path in files.items()}
     texts["reference"] = "".join((PACKAGE / f"{name}.py").read_text() for name in REFERENCE)
-    for tag in (f"(E{k})" for k in range(1, 8)):
+    for tag in (f"(E{k})" for k in (*range(1, 8), 16)):
         for name, text in texts.items():
             assert tag in text, f"{tag} is missing in {name}"
 
@@ -109,5 +109,5 @@ def test_one_file_alone_imports_numba_cuda():
 
 def test_every_tag_of_a_loss_stands_in_its_kernels():
     text = "".join(path.read_text() for path in (PACKAGE / "kernels").glob("*.py"))
-    for tag in (f"(E{k})" for k in (1, 2, 3, 4, 5, 6, 8)):
+    for tag in (f"(E{k})" for k in (1, 2, 3, 4, 5, 6, 8, 16)):
         assert tag in text, f"{tag} is missing in the kernels"

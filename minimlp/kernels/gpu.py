@@ -551,6 +551,20 @@ def add_scaled_kernel(values, scale, out):
         out[i] += scale * values[i]
 
 
+@specialised
+def following_offsets_kernel(kind):
+    one = kind(1)
+
+    @cuda.jit
+    def kernel(values, constant, offsets, scale, following, off_balance):
+        """Of each prototype: g'_j = s_j + constant (E16), and |M sum_i pi_ij - 1| of the offsets before."""
+        j = cuda.grid(1)
+        if j < len(values):
+            following[j] = values[j] + constant
+            off_balance[j] = abs(exp((offsets[j] - following[j]) * scale) - one)
+    return kernel
+
+
 def itself(a):
     return a
 

@@ -5,13 +5,14 @@ Values are numbers of the host's in both cases.
 """
 
 from functools import wraps
-from math import ceil
+from math import ceil, log
 
 import numpy as np
 
 from ..checks import is_on_device
 from ..gaussian import Params
 from ..train import BETA_1, BETA_2, EPSILON, Training
+from ..transport import ITERATIONS, TOLERANCE, met
 from . import gpu
 from .gpu import cuda, missing
 
@@ -109,13 +110,10 @@ def with_output_bias(parts, d_output):
     return gradient
 
 
-@twin
-def softmin(prototypes, x, temperature, offsets=None):
-    """See structural.softmin."""
+def softmin_parts(prototypes, x, temperature, offsets):
+    """Values, nearest and distance of `softmin`; and min_j D_ij and 1 / sum_j exp of each sample."""
     kind, (samples, dimensions), units = x.dtype.type, x.shape, len(prototypes)
     scale, (own, _) = kind(gpu.LOG2_E / temperature), gpu.per_thread(kind, dimensions)
-    if offsets is None:
-        offsets = cuda.to_device(np.zeros(units, kind))
     grid, share = plan(samples, units, own)
     least, sums = (cuda.device_array((grid[1], samples), kind) for _ in range(2))
     nearest = cuda.device_array((grid[1], samples), np.int64)
@@ -124,12 +122,22 @@ def softmin(prototypes, x, temperature, offsets=None):
     values, distance = (cuda.device_array(samples, kind) for _ in range(2))
     launch(gpu.merge_softmin_kernel(kind), samples,
            prototypes, x, kind(temperature), least, sums, nearest, values, distance)
+    return values, nearest[0], distance, least[0], sums[0]
 
+
+@twin
+def softmin(prototypes, x, temperature, offsets=None):
+    """See structural.softmin."""
+    kind, (samples, dimensions), units = x.dtype.type, x.shape, len(prototypes)
+    scale, (own, _) = kind(gpu.LOG2_E / temperature), gpu.per_thread(kind, dimensions)
+    if offsets is None:
+        offsets = cuda.to_device(np.zeros(units, kind))
+    values, nearest, distance, least, weight = softmin_parts(prototypes, x, temperature, offsets)
     grid, share = plan(units, samples, own)
     parts = cuda.device_array((grid[1], units * dimensions), kind)
     gpu.softmin_gradient_kernel(kind, dimensions)[grid, gpu.THREADS](
-        prototypes, offsets, x, least[0], sums[0], scale, share, parts)
-    return values, sum_of_parts(parts, 2 / samples, prototypes.shape), nearest[0], distance
+        prototypes, offsets, x, least, weight, scale, share, parts)
+    return values, sum_of_parts(parts, 2 / samples, prototypes.shape), nearest, distance
 
 
 @twin
@@ -137,6 +145,32 @@ def coverage(prototypes, x, temperature):
     """See structural.coverage."""
     values, gradient, _, _ = softmin(prototypes, x, temperature)
     return total(values) / len(x), gradient
+
+
+@twin
+def sinkhorn(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, tolerance=TOLERANCE):
+    """See transport.sinkhorn.  A constant in f lowers g' by as much, so tau log M is added at the end."""
+    kind, samples, units = x.dtype.type, len(x), len(prototypes)
+    constant, scale = kind(temperature * log(samples / units)), kind(1 / temperature)
+    following = cuda.to_device(np.zeros(units, kind)) if offsets is None else offsets
+    off_balance = cuda.device_array(units, kind)
+    for _ in range(iterations):
+        g, following = following, cuda.device_array(units, kind)
+        s = softmin_parts(prototypes, x, temperature, g)[0]
+        back = softmin_parts(x, prototypes, temperature, s)[0]
+        launch(gpu.following_offsets_kernel(kind), units, back, constant, g, scale, following, off_balance)
+        error = float(total(off_balance)) / units
+        if error <= tolerance:
+            break
+    value = total(s) / samples + total(g) / units + kind(temperature * log(units))
+    return value, softmin(prototypes, x, temperature, g)[1], following, error
+
+
+@twin
+def balanced(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, tolerance=TOLERANCE):
+    """See transport.balanced."""
+    return met(sinkhorn(prototypes, x, temperature, offsets, iterations, tolerance),
+               temperature, iterations, tolerance)
 
 
 @twin

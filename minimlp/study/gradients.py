@@ -63,6 +63,7 @@ def shape_cases():
         yield Case("fit of f", "", shape, lambda f, backend, y=y: fit(f, y), output)
         yield Case("softmin of p", "offsets", shape, softmin, p)
         yield Case("coverage of p", "", shape, coverage_of(x, 0.02), p)
+        yield Case("balanced coverage of p", "converged", shape, balanced_of(x, 1.0), p)
         yield Case("separation of p", "", shape, separation_of(0.05), p)
         yield Case("overlap of h", "", shape,
                    lambda h, backend: dispatch.overlap(h, backend=backend), hidden)
@@ -123,6 +124,12 @@ def coverage_of(x, temperature):
     x = exact_in_float32(x)
     return lambda p, backend: dispatch.coverage(p, x.astype(p.real.dtype), temperature,
                                                 backend=backend)
+
+
+def balanced_of(x, temperature):
+    x = exact_in_float32(x)
+    return lambda p, backend: dispatch.sinkhorn(p, x.astype(p.real.dtype), temperature, None, 200, 1e-13,
+                                                backend)[:2]
 
 
 def separation_of(temperature):

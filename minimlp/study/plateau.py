@@ -1,7 +1,7 @@
 """The splitting study: hundreds of stationary points, every kind of split, and claims B1 to B6 (paper B)."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from .. import checks
 from ..growing import METHODS
 from . import plateau_runs
 from .plateau_runs import REGIONS
-from .store import key, versions
+from .store import identity_of, key
 from .verdicts import Contrast, claim, compare
 
 NETWORKS = ("gaussian", "tanh", "sigmoid", "softplus")      # of ridge units; "isotropic": paper A's
@@ -50,10 +50,7 @@ class SplitConfig:
         object.__setattr__(self, "widths", checks.distinct(
             "widths", self.widths, lambda width: checks.count("widths", width, most=20)))
 
-    def identity(self):
-        """What makes this study this study: its command, settings, backend and versions."""
-        return {"command": self.command, "settings": {f.name: getattr(self, f.name) for f in fields(self)},
-                "backend": self.backend, "versions": versions(self.backend)}
+    identity = identity_of
 
     def acceptance(self):
         """A function (run, record): whether this study could have written that record."""

@@ -1,6 +1,6 @@
 """The specialization study: sizes x masks x seeds, and the claims A1 to A8 (paper A)."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from ..dispatch import implementation, init_params, prototypes, train
 from ..loss import STRUCTURAL, objective
 from ..metrics import (expelled_fraction, hull_distance, reconstruction_error,
                        specialization_ratio)
-from .store import key, versions
+from .store import identity_of, key
 from .verdicts import RESAMPLES, Contrast, claim, compare, worst
 
 MASKS = ("none", "coverage", "separation", "overlap", "coverage+separation",
@@ -62,11 +62,7 @@ class TrainingConfig:
     def samples(self, size, seed):
         return uniform_samples(size, [seed, size, 0], self.target)
 
-    def identity(self):
-        """What makes this study this study: its command, settings, backend and versions."""
-        settings = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "backend"}
-        return {"command": self.command, "settings": settings, "backend": self.backend,
-                "versions": versions(self.backend)}
+    identity = identity_of
 
     def acceptance(self):
         """A function (run, record): whether this study could have written that record."""

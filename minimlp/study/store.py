@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import zipfile
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,13 @@ def versions(backend="numpy"):
         import numba
         found["numba"] = numba.__version__
     return found
+
+
+def identity_of(config):
+    """What makes a study this study: its command, settings, backend and versions."""
+    settings = {f.name: getattr(config, f.name) for f in fields(config) if f.name != "backend"}
+    return {"command": config.command, "settings": settings, "backend": config.backend,
+            "versions": versions(config.backend)}
 
 
 class RunLog:
@@ -148,7 +156,6 @@ class RunLog:
         path = self.directory / name
         replace(path, content.encode() if isinstance(content, str) else content)
         return path
-
 
     def arrays(self, name, make, names):
         """The arrays of an npz file of the directory; made and stored if they are not there."""

@@ -4,7 +4,7 @@ A run is one seed of one setting: every alpha and both starts on the same sample
 validation and test points, so that all is paired across alpha.  Settings are ours.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from .. import checks
 from .. import feature_learning as fl
 from ..two_layer import forward
-from .store import key, versions
+from .store import identity_of, key
 from .strength_claims import claims, findings
 
 STARTS = ("plain", "antisymmetric")
@@ -133,11 +133,7 @@ class StrengthConfig:
         return [{"setting": s.name, "size": s.size * s.width, "seed": seed}
                 for s in self.settings for seed in self.seed_range()]
 
-    def identity(self):
-        """What makes this study this study: its command, settings, backend and versions."""
-        settings = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "backend"}
-        return {"command": self.command, "settings": settings, "backend": self.backend,
-                "versions": versions(self.backend)}
+    identity = identity_of
 
     def acceptance(self):
         """A function (run, record): whether this study could have written that record."""

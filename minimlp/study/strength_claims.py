@@ -91,8 +91,8 @@ def alignment_law(rows_by_setting, family):
     return claim(f"C2 ({family})", "the smaller alpha, the nearer is each unit to x_+, like sqrt(alpha)",
                  [Contrast("rank correlation of alpha and the units' angle to x_+", "better", True, ranks),
                   Contrast("exponent of that angle, 0.5 +- 0.1", "better", False, exponents),
-                  Contrast("growth of the length of phase 1 with log(1/alpha), over n / ||x_+||, 1 +- 0.1", "better", False,
-                           lengths)],
+                  Contrast("growth of the length of phase 1 with log(1/alpha), over n / ||x_+||, 1 +- 0.1",
+                           "better", False, lengths)],
                  "margins; the mean over units and classes; alphas up to 0.1")
 
 
@@ -112,7 +112,8 @@ def inheritance(rows_by_setting, family):
         turns.append(compare(np.degrees(np.abs(after - before)).mean(axis=1), name, bound=KEPT))
         ranks.append(compare(spearman(np.log(alphas_of(rows)[kept]), after), name, larger_is_better=True))
     return claim(f"C3 ({family})", "phase 2 inherits the alignment: w_+ stays near x_+",
-                 [Contrast("degrees by which the angle of w_+ and x_+ changes in phase 2, bound 5", "better", False, turns),
+                 [Contrast("degrees by which the angle of w_+ and x_+ changes in phase 2, bound 5", "better",
+                           False, turns),
                   Contrast("rank correlation of alpha and the angle of w_+ at the last stop", "better", True,
                            ranks)],
                  "the bound; alphas up to 0.1")
