@@ -43,11 +43,6 @@ class Descent:
     predicted: float
     reached: float
 
-    @property
-    def end(self):
-        """The network at the step."""
-        return along(self.start, self.direction, self.bend, self.step)
-
 
 def along(start, direction, bend, step):
     return with_vector(start, start.to_vector() + step * direction + step * step * bend)

@@ -1,7 +1,6 @@
 """What a network learned of a mixture: alignment, over-alignment and over-fitting (paper C).
 
-The mixture is mixture.py's, the training risk_flow.py's; their names stand here as well.
-Angles are in radians.
+The mixture is mixture.py's, the training risk_flow.py's.  Angles are in radians.
 """
 
 from math import cos, erfc, sqrt
@@ -10,15 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from . import checks
-from .mixture import Mixture, labelled, mixture, noise, separability
-from .risk_flow import (LOOSEST, Flow, Stop, balanced_start, checked_levels, compiled_flow, gradient_flow,
-                        network, scale, train_to_risk)
-
-__all__ = ["Mixture", "mixture", "separability", "balanced_start", "train_to_risk", "Flow", "Stop",
-           "gradient_flow", "compiled_flow", "checked_levels", "scale", "LOOSEST", "alignment",
-           "effective_predictor", "class_sum",
-           "angle_between", "linear_error", "bayes_error", "over_alignment", "over_fitting", "network_error",
-           "NetworkError"]
+from .mixture import labelled, noise
+from .risk_flow import network
 
 
 def alignment(params, x, y, label=1):

@@ -13,13 +13,17 @@ from .gaussian import Params
 from .loss import LOSSES
 
 TOLERANCE = 1e-10       # a gradient norm that counts as zero
-MARGIN = 1e-7           # an eigenvalue under this share of the largest counts as zero, and one under TOLERANCE
+MARGIN = 1e-7           # an eigenvalue under this share of the largest counts as zero, as one under TOLERANCE
+
+
+def network_of(params):
+    """The module with this network's forward and backward pass."""
+    return gaussian if isinstance(params, Params) else two_layer
 
 
 def unit_derivatives(params, x):
     """h (N, M), Dh (N, M, P) and D^2 h (N, M, P, P) in u_j, of the P incoming parameters."""
-    network = gaussian if isinstance(params, Params) else two_layer
-    return network.unit_derivatives(params, x)
+    return network_of(params).unit_derivatives(params, x)
 
 
 def outputs(params, hidden):
@@ -100,10 +104,9 @@ def derivatives(params, x, y, loss="square"):
 
 def value_and_gradient(params, x, y, loss="square"):
     """The first two of `derivatives`, by the network's own backward pass."""
-    network = gaussian if isinstance(params, Params) else two_layer
-    output, responses = network.forward(params, x)
+    output, responses = network_of(params).forward(params, x)
     value, d_output, _ = LOSSES[loss](output, y)
-    gradient = network.backward(params, x, responses, d_output)
+    gradient = network_of(params).backward(params, x, responses, d_output)
     return value, gradient.to_vector() if isinstance(gradient, Params) else gradient
 
 
@@ -134,7 +137,7 @@ class StationaryPoint:
     kind: str
 
 
-def stationary_point(params, x, y, loss="square", tolerance=TOLERANCE):
+def stationary_point(params, x, y, loss="square"):
     """What kind of stationary point this is, if it is one; see `StationaryPoint`."""
     value, gradient, hessian = derivatives(params, x, y, loss)
     norm = np.linalg.norm(gradient)
@@ -144,7 +147,7 @@ def stationary_point(params, x, y, loss="square", tolerance=TOLERANCE):
     least, largest = np.abs(eigenvalues).min(), np.abs(eigenvalues).max()
     margin = least / largest if largest > 0 else 0.0
     flat = margin < MARGIN or least < TOLERANCE
-    kind = ("not stationary" if not norm <= tolerance else "degenerate" if flat else
+    kind = ("not stationary" if not norm <= TOLERANCE else "degenerate" if flat else
             "minimum" if eigenvalues[0] > 0 else "maximum" if eigenvalues[-1] < 0 else "saddle")
     return StationaryPoint(params, float(value), float(norm), eigenvalues, float(margin), kind)
 

@@ -286,6 +286,11 @@ def judged(point, x, y, unit, mu, loss="square"):
     return report("minimum", why, probe=probe(wide, x, y, loss), smallest=smallest)
 
 
+def is_gaussian(params):
+    """Whether the units are Gaussian and have a bias."""
+    return isinstance(params, Params) or (params.activation == "gaussian" and params.b is not None)
+
+
 def bias_columns(params):
     """Where the biases stand in u; they are none where there are none."""
     if isinstance(params, Params):
@@ -295,8 +300,7 @@ def bias_columns(params):
 
 def is_centred(params, h, floor):
     """Whether the bias rows of H are 0 and the rest is not: a Gaussian unit in a symmetric place."""
-    gaussian = isinstance(params, Params) or (params.activation == "gaussian" and params.b is not None)
-    return gaussian and np.abs(h[bias_columns(params)]).max() <= floor < np.abs(h).max()
+    return is_gaussian(params) and np.abs(h[bias_columns(params)]).max() <= floor < np.abs(h).max()
 
 
 def signs(eigenvalues, floor):

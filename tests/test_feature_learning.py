@@ -20,14 +20,14 @@ if INTERPRETED:             # compiled code divides by zero without a word
 
 
 def problem(sigma=0.15, size=8, dimensions=5, seed=1):
-    data = fl.mixture(size, dimensions, 1.0, sigma, [seed, 0])
-    return data, fl.mixture(12, dimensions, 1.0, sigma, [seed, 1])
+    data = minimlp.mixture(size, dimensions, 1.0, sigma, [seed, 0])
+    return data, minimlp.mixture(12, dimensions, 1.0, sigma, [seed, 1])
 
 
 def train(backend, alpha=0.1, sigma=0.15, width=4, target=(0.6, 0.3), seed=1, size=8, **options):
     data, validation = problem(sigma, size, seed=seed)
-    start = fl.balanced_start(width, 5, alpha, [seed, 2])
-    return fl.train_to_risk(start, data.x, data.y, target, validation[:2], growth=(alpha,),
+    start = minimlp.balanced_start(width, 5, alpha, [seed, 2])
+    return minimlp.train_to_risk(start, data.x, data.y, target, validation[:2], growth=(alpha,),
                             backend=backend, **{**LEVELS, **options})
 
 
@@ -50,16 +50,16 @@ def phi(t):
 
 
 def test_mixture_has_its_means_and_balanced_labels():
-    data = fl.mixture(6, 3, 2.0, 1e-9, 0, angle=np.pi / 3)
+    data = minimlp.mixture(6, 3, 2.0, 1e-9, 0, angle=np.pi / 3)
     assert data.y.tolist() == [1, -1, 1, -1, 1, -1]
     np.testing.assert_allclose(data.x[data.y > 0], [[2, 0, 0]] * 3, atol=1e-7)
     np.testing.assert_allclose(data.x[data.y < 0], [[-1, -sqrt(3), 0]] * 3, atol=1e-7)
     np.testing.assert_allclose(data.s_minus, [0.5, sqrt(3) / 2, 0])
-    assert fl.mixture(5, 1, 1.0, 0.1, 0).y.sum() == 1
+    assert minimlp.mixture(5, 1, 1.0, 0.1, 0).y.sum() == 1
 
 
 def test_mixture_noise_has_its_standard_deviation_in_every_direction():
-    data = fl.mixture(20_000, 2, 1.0, 0.3, 0)
+    data = minimlp.mixture(20_000, 2, 1.0, 0.3, 0)
     noise = data.x - data.y[:, None] * data.s_plus
     np.testing.assert_allclose(noise.std(axis=0), 0.3, rtol=0.02)
     np.testing.assert_allclose(noise.mean(axis=0), 0, atol=0.01)
@@ -73,25 +73,25 @@ def test_separability_agrees_with_a_loop_over_all_pairs():
             product = sum(x[i, m] * x[k, m] for m in range(5))
             norms = sqrt(sum(v * v for v in x[i])) * sqrt(sum(v * v for v in x[k]))
             least = min(least, y[i] * y[k] * product / norms)
-    assert fl.separability(x, y) == pytest.approx(least, rel=1e-14)
-    assert fl.separability(np.array([[1.0, 0], [-1, 0]]), [1, -1]) == pytest.approx(1)
+    assert minimlp.separability(x, y) == pytest.approx(least, rel=1e-14)
+    assert minimlp.separability(np.array([[1.0, 0], [-1, 0]]), [1, -1]) == pytest.approx(1)
 
 
 def test_start_is_balanced_and_scales_with_alpha():
-    one, small = (fl.balanced_start(6, 4, alpha, 3) for alpha in (1.0, 1e-3))
+    one, small = (minimlp.balanced_start(6, 4, alpha, 3) for alpha in (1.0, 1e-3))
     np.testing.assert_allclose(small.w, 1e-3 * one.w, rtol=1e-14)
     np.testing.assert_allclose(np.abs(one.v), np.linalg.norm(one.w, axis=1), rtol=1e-14)
-    many = fl.balanced_start(20_000, 4, 1.0, 3)
+    many = minimlp.balanced_start(20_000, 4, 1.0, 3)
     assert np.mean(many.v ** 2) == pytest.approx(1, abs=0.02)        # rows of W_0 ~ N(0, I/d)
     assert np.mean(many.v > 0) == pytest.approx(0.5, abs=0.02)
 
 
 def test_antisymmetric_start_answers_nothing():
-    start = fl.balanced_start(6, 4, 2.0, 3, antisymmetric=True)
+    start = minimlp.balanced_start(6, 4, 2.0, 3, antisymmetric=True)
     x = np.random.default_rng(0).normal(size=(50, 4))
     assert np.abs(forward(start, x)[0]).max() < 1e-14
-    assert np.abs(forward(fl.balanced_start(6, 4, 2.0, 3), x)[0]).max() > 0.1
-    assert np.array_equal(start.w[:3], fl.balanced_start(6, 4, 2.0, 3).w[:3])
+    assert np.abs(forward(minimlp.balanced_start(6, 4, 2.0, 3), x)[0]).max() > 0.1
+    assert np.array_equal(start.w[:3], minimlp.balanced_start(6, 4, 2.0, 3).w[:3])
 
 
 @pytest.mark.parametrize("alpha", [1e-3, 0.1, 1.0, 5.0])
@@ -129,8 +129,8 @@ def test_what_lies_behind_the_end_is_not_met(backend):
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
 def test_flow_is_the_limit_of_gradient_descent(backend):
     data, _ = problem()
-    start = fl.balanced_start(4, 5, 0.5, [1, 2])
-    flow = fl.train_to_risk(start, data.x, data.y, 0.4, backend=backend, tolerance=1e-9)
+    start = minimlp.balanced_start(4, 5, 0.5, [1, 2])
+    flow = minimlp.train_to_risk(start, data.x, data.y, 0.4, backend=backend, tolerance=1e-9)
     errors = [np.abs(gradient_descent(start, data.x, data.y, flow.time, flow.time / steps).w
                      - flow.stops[0].params.w).max() for steps in (200, 2000)]
     assert errors[1] < 0.2 * errors[0] < 0.2 * 0.01
@@ -146,7 +146,7 @@ def sliding_problem():
 
 def test_a_unit_slides_along_a_kink_as_small_steps_do():
     start, x, y = sliding_problem()
-    run = fl.train_to_risk(start, x, y, 0.36, times=(3.0, 3.5, 4.0), backend="cpu")
+    run = minimlp.train_to_risk(start, x, y, 0.36, times=(3.0, 3.5, 4.0), backend="cpu")
     later = [s.params for s in run.stops if s.kind == "time"]
     assert run.reached and run.steps < 200
     assert all(abs(p.w[0] @ x[2]) < 1e-6 * abs(p.v[0]) for p in later)      # on the kink
@@ -158,8 +158,8 @@ def test_a_unit_slides_along_a_kink_as_small_steps_do():
 def test_a_unit_leaves_the_kink_as_small_steps_do():
     """The noisy samples make units slide and leave again; the limit of small steps says where."""
     data, _ = problem(0.8, 10, seed=4)
-    start = fl.balanced_start(4, 5, 0.3, [4, 2])
-    run = fl.train_to_risk(start, data.x, data.y, 0.45, times=(12.0,), backend="cpu", tolerance=1e-8)
+    start = minimlp.balanced_start(4, 5, 0.3, [4, 2])
+    run = minimlp.train_to_risk(start, data.x, data.y, 0.45, times=(12.0,), backend="cpu", tolerance=1e-8)
     flow = run.stops[-1].params
     errors = [np.abs(gradient_descent(start, data.x, data.y, 12.0, rate).w - flow.w).max()
               for rate in (8e-3, 2e-3)]
@@ -170,9 +170,9 @@ def test_a_unit_leaves_the_kink_as_small_steps_do():
 @pytest.mark.parametrize("alpha", [1e-4, 0.03, 1.0, 10.0])
 @pytest.mark.parametrize("sigma", [0.15, 0.5])
 def test_a_tenfold_tighter_tolerance_changes_nothing_that_is_told(alpha, sigma):
-    data, validation = (fl.mixture(n, 20, 1.0, sigma, [0, k]) for k, n in enumerate((40, 100)))
-    start = fl.balanced_start(16, 20, alpha, [0, 3])
-    loose, tight = (fl.train_to_risk(start, data.x, data.y, (0.3, 0.03), validation[:2], (0.3,),
+    data, validation = (minimlp.mixture(n, 20, 1.0, sigma, [0, k]) for k, n in enumerate((40, 100)))
+    start = minimlp.balanced_start(16, 20, alpha, [0, 3])
+    loose, tight = (minimlp.train_to_risk(start, data.x, data.y, (0.3, 0.03), validation[:2], (0.3,),
                                      tolerance=t, backend="cpu") for t in (1e-6, 1e-7))
     for a, b in zip(loose.stops, tight.stops):
         np.testing.assert_allclose(a.time, b.time, rtol=1e-3)
@@ -186,9 +186,9 @@ def test_a_tenfold_tighter_tolerance_changes_nothing_that_is_told(alpha, sigma):
 @pytest.mark.skipif(INTERPRETED, reason="takes minutes as plain Python")
 def test_a_unit_that_goes_behind_a_kink_and_back_within_a_step_is_seen():
     """The one training in a thousand that was 1.5e-3 off while only the ends of a step were looked at."""
-    data = fl.mixture(40, 20, 1.0, 0.5, [2, 0])
-    start = fl.balanced_start(16, 20, 0.01212, [2, 3], antisymmetric=True)
-    times = [fl.train_to_risk(start, data.x, data.y, 0.3, growth=(0.01212,), tolerance=tolerance,
+    data = minimlp.mixture(40, 20, 1.0, 0.5, [2, 0])
+    start = minimlp.balanced_start(16, 20, 0.01212, [2, 3], antisymmetric=True)
+    times = [minimlp.train_to_risk(start, data.x, data.y, 0.3, growth=(0.01212,), tolerance=tolerance,
                               backend="cpu").time for tolerance in (1e-6, 1e-8)]
     assert times[0] == pytest.approx(times[1], rel=1e-6)
 
@@ -198,10 +198,10 @@ def test_a_unit_that_goes_behind_a_kink_and_back_within_a_step_is_seen():
 def test_the_multiplier_does_what_the_scale_does(c, backend):
     """c with rate eta / c from theta is at every time sqrt(c) theta with rate eta (c = alpha^2)."""
     data, _ = problem()
-    start = fl.balanced_start(4, 5, 0.2, [1, 2])
+    start = minimlp.balanced_start(4, 5, 0.2, [1, 2])
     scaled = start._replace(w=sqrt(c) * start.w, v=sqrt(c) * start.v)
-    ours = fl.train_to_risk(start, data.x, data.y, (0.6, 0.4), multiplier=c, backend=backend, tolerance=1e-9)
-    theirs = fl.train_to_risk(scaled, data.x, data.y, (0.6, 0.4), backend="numpy", tolerance=1e-9)
+    ours = minimlp.train_to_risk(start, data.x, data.y, (0.6, 0.4), multiplier=c, backend=backend, tolerance=1e-9)
+    theirs = minimlp.train_to_risk(scaled, data.x, data.y, (0.6, 0.4), backend="numpy", tolerance=1e-9)
     for a, b in zip(ours.stops, theirs.stops):
         assert a.time == pytest.approx(b.time, rel=1e-5)
         np.testing.assert_allclose(sqrt(c) * a.params.w, b.params.w, atol=1e-5)
@@ -233,7 +233,7 @@ def test_threads_side_by_side_give_the_same_bits():
 
 
 def test_compiled_outputs_agree_with_the_network():
-    params = fl.balanced_start(5, 4, 1.3, 0)
+    params = minimlp.balanced_start(5, 4, 1.3, 0)
     x = np.random.default_rng(1).normal(size=(30, 4))
     theta = np.ascontiguousarray(np.vstack([params.w.T, params.v]))
     np.testing.assert_allclose(kernel.outputs(theta, x), forward(params, x)[0], rtol=1e-12, atol=1e-14)
@@ -277,7 +277,7 @@ def test_a_cubic_is_recovered_from_its_ends():
 
 def test_alignment_and_predictor_agree_with_loops():
     data, _ = problem(0.5)
-    params = fl.balanced_start(9, 5, 1.0, 6)
+    params = minimlp.balanced_start(9, 5, 1.0, 6)
     for label in (1, -1):
         total, predictor = np.zeros(5), np.zeros(5)
         for i in range(len(data.x)):
@@ -303,7 +303,7 @@ def test_angles_are_exact_where_a_cosine_would_round(small):
 
 def test_linear_error_agrees_with_counting():
     v = np.array([1.0, 0.7, -0.2])
-    data = fl.mixture(400_000, 3, 1.0, 0.6, 0, angle=1.0)
+    data = minimlp.mixture(400_000, 3, 1.0, 0.6, 0, angle=1.0)
     positive = data.x[data.y > 0]
     counted = np.mean(positive @ v < 0)
     assert fl.linear_error(v, data.s_plus, 1.0, 0.6) == pytest.approx(counted, abs=0.002)
@@ -370,9 +370,9 @@ def test_network_error_by_hand():
 
 
 def test_one_dimension_and_one_unit_work():
-    data = fl.mixture(6, 1, 1.0, 0.1, 0)
+    data = minimlp.mixture(6, 1, 1.0, 0.1, 0)
     start = TwoLayer(np.array([[0.1]]), None, np.array([0.1]), None, "relu")
-    run = fl.train_to_risk(start, data.x[:, 0], data.y, 0.5, backend="cpu")
+    run = minimlp.train_to_risk(start, data.x[:, 0], data.y, 0.5, backend="cpu")
     assert run.reached and fl.angle_between(run.stops[0].params.w[0], np.ones(1)) == 0
     output = forward(run.stops[0].params, data.x)[0]
     assert run.risk == pytest.approx(0.5, rel=1e-6) and not output[data.y < 0].any()
@@ -392,31 +392,31 @@ def test_a_dead_class_is_named():
 
 
 GOOD = problem()[0]
-START = fl.balanced_start(4, 5, 0.1, 0)
+START = minimlp.balanced_start(4, 5, 0.1, 0)
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda: fl.balanced_start(4, 5, 0.0, 0), "alpha = 0.0: must be greater than 0"),
-    (lambda: fl.balanced_start(4, 5, -1, 0), "alpha = -1"),
-    (lambda: fl.balanced_start(4, 5, np.nan, 0), "alpha = nan"),
-    (lambda: fl.balanced_start(1, 5, 0.1, 0, antisymmetric=True), "width = 1: an antisymmetric"),
-    (lambda: fl.mixture(1, 5, 1.0, 0.1, 0), "size = 1"),
-    (lambda: fl.mixture(8, 1, 1.0, 0.1, 0, angle=0.3), "angle = 0.3: in one dimension"),
-    (lambda: fl.mixture(8, 5, 1.0, 0.0, 0), "sigma = 0.0"),
-    (lambda: fl.separability(GOOD.x, np.ones(8)), r"y = \+1 everywhere: both classes"),
-    (lambda: fl.separability(GOOD.x, np.arange(8.0)), "y holds 0"),
-    (lambda: fl.train_to_risk(START, GOOD.x, -np.ones(8), 0.1), "y = -1 everywhere"),
-    (lambda: fl.train_to_risk(START, GOOD.x, GOOD.y, ()), "target is empty"),
-    (lambda: fl.train_to_risk(START, GOOD.x, GOOD.y, (0.1, 0.3)), r"target = \[0.1, 0.3\]: expected in falling"),
-    (lambda: fl.train_to_risk(START, GOOD.x, GOOD.y, 0.1, times=(2, 1)), "times = .*rising"),
-    (lambda: fl.train_to_risk(START, GOOD.x, GOOD.y, -0.1), "target = -0.1"),
-    (lambda: fl.train_to_risk(START, GOOD.x, GOOD.y, 0.1, validation_levels=(0.2,)), "validation = None"),
-    (lambda: fl.train_to_risk(START, GOOD.x, GOOD.y, 0.1, multiplier=0), "multiplier = 0"),
-    (lambda: fl.train_to_risk(START, GOOD.x, GOOD.y, 0.1, backend="gpu"), "backend = 'gpu'"),
-    (lambda: fl.train_to_risk(START, GOOD.x[:, :3], GOOD.y, 0.1), r"params.w has shape \(4, 5\)"),
-    (lambda: fl.train_to_risk(START._replace(v=2 * START.v), GOOD.x, GOOD.y, 0.1), r"params.v\[\d\] = .*balanced"),
-    (lambda: fl.train_to_risk(START._replace(activation="tanh"), GOOD.x, GOOD.y, 0.1), "with relu"),
-    (lambda: fl.train_to_risk(START._replace(b=np.zeros(4)), GOOD.x, GOOD.y, 0.1), "without biases"),
+    (lambda: minimlp.balanced_start(4, 5, 0.0, 0), "alpha = 0.0: must be greater than 0"),
+    (lambda: minimlp.balanced_start(4, 5, -1, 0), "alpha = -1"),
+    (lambda: minimlp.balanced_start(4, 5, np.nan, 0), "alpha = nan"),
+    (lambda: minimlp.balanced_start(1, 5, 0.1, 0, antisymmetric=True), "width = 1: an antisymmetric"),
+    (lambda: minimlp.mixture(1, 5, 1.0, 0.1, 0), "size = 1"),
+    (lambda: minimlp.mixture(8, 1, 1.0, 0.1, 0, angle=0.3), "angle = 0.3: in one dimension"),
+    (lambda: minimlp.mixture(8, 5, 1.0, 0.0, 0), "sigma = 0.0"),
+    (lambda: minimlp.separability(GOOD.x, np.ones(8)), r"y = \+1 everywhere: both classes"),
+    (lambda: minimlp.separability(GOOD.x, np.arange(8.0)), "y holds 0"),
+    (lambda: minimlp.train_to_risk(START, GOOD.x, -np.ones(8), 0.1), "y = -1 everywhere"),
+    (lambda: minimlp.train_to_risk(START, GOOD.x, GOOD.y, ()), "target is empty"),
+    (lambda: minimlp.train_to_risk(START, GOOD.x, GOOD.y, (0.1, 0.3)), r"target = \[0.1, 0.3\]: expected in falling"),
+    (lambda: minimlp.train_to_risk(START, GOOD.x, GOOD.y, 0.1, times=(2, 1)), "times = .*rising"),
+    (lambda: minimlp.train_to_risk(START, GOOD.x, GOOD.y, -0.1), "target = -0.1"),
+    (lambda: minimlp.train_to_risk(START, GOOD.x, GOOD.y, 0.1, validation_levels=(0.2,)), "validation = None"),
+    (lambda: minimlp.train_to_risk(START, GOOD.x, GOOD.y, 0.1, multiplier=0), "multiplier = 0"),
+    (lambda: minimlp.train_to_risk(START, GOOD.x, GOOD.y, 0.1, backend="gpu"), "backend = 'gpu'"),
+    (lambda: minimlp.train_to_risk(START, GOOD.x[:, :3], GOOD.y, 0.1), r"params.w has shape \(4, 5\)"),
+    (lambda: minimlp.train_to_risk(START._replace(v=2 * START.v), GOOD.x, GOOD.y, 0.1), r"params.v\[\d\] = .*balanced"),
+    (lambda: minimlp.train_to_risk(START._replace(activation="tanh"), GOOD.x, GOOD.y, 0.1), "with relu"),
+    (lambda: minimlp.train_to_risk(START._replace(b=np.zeros(4)), GOOD.x, GOOD.y, 0.1), "without biases"),
 ])
 def test_bad_input_is_named_with_its_value(call, message):
     with pytest.raises(minimlp.InputError, match=message):
@@ -425,19 +425,19 @@ def test_bad_input_is_named_with_its_value(call, message):
 
 def test_a_sample_at_the_origin_holds_nothing_up():
     """It has no kink; it adds log 2 / n to the risk."""
-    data = fl.mixture(20, 20, 1.0, 0.5, [0, 0])
+    data = minimlp.mixture(20, 20, 1.0, 0.5, [0, 0])
     x = data.x.copy()
     x[3] = 0
-    start = fl.balanced_start(16, 20, 0.1, [0, 3])
-    ours, theirs = (fl.train_to_risk(start, x, data.y, 0.3, backend=backend) for backend in ("cpu", "numpy"))
+    start = minimlp.balanced_start(16, 20, 0.1, [0, 3])
+    ours, theirs = (minimlp.train_to_risk(start, x, data.y, 0.3, backend=backend) for backend in ("cpu", "numpy"))
     assert ours.reached and theirs.reached
     assert ours.time == pytest.approx(theirs.time, rel=1e-3) and ours.steps < 1000
 
 
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
 def test_the_last_time_is_not_overshot(backend):
-    data = fl.mixture(20, 20, 1.0, 0.5, [0, 0])
-    flow = fl.train_to_risk(fl.balanced_start(16, 20, 0.1, [0, 3]), data.x, data.y, 1e-3, longest=5.0, backend=backend)
+    data = minimlp.mixture(20, 20, 1.0, 0.5, [0, 0])
+    flow = minimlp.train_to_risk(minimlp.balanced_start(16, 20, 0.1, [0, 3]), data.x, data.y, 1e-3, longest=5.0, backend=backend)
     assert not flow.reached and flow.time == pytest.approx(5.0, rel=1e-12)
 
 
@@ -458,14 +458,14 @@ V = np.array([1.0, 2.0])
     (lambda: fl.over_alignment(V * 0, V, V, 1, 1), "v is 0"), (lambda: fl.over_fitting(V, V, V, 1, 0), "sigma = 0"),
     (lambda: fl.over_fitting(V, V * np.nan, V, 1, 1), r"total\[0\] = nan"), (lambda: fl.linear_error(V, V[:1], 1, 1), "s has shape"),
     (lambda: fl.linear_error(V, V, -1, 1), "kappa = -1"), (lambda: fl.bayes_error(1, 1, np.inf), "angle = inf"),
-    (lambda: fl.network_error(V, np.array([0.0, 1.0])), "y holds 0"), (lambda: fl.separability(np.zeros((2, 2)), np.array([1.0, -1.0])), "origin"),
-    (lambda: fl.balanced_start(4, 2, 1e-200, 0), "alpha = 1e-200"), (lambda: fl.balanced_start(4, 2, 1, 0, "no"), "antisymmetric = 'no'"),
-    (lambda: fl.mixture(4, 2, 1e300, 1, 0), "kappa holds"), (lambda: fl.mixture(4, 10**9, 1, 1, 0), "dimensions = 1000000000"),
-    (lambda: fl.alignment(fl.balanced_start(4, 2, 1, 0), *fl.mixture(4, 2, 1, 1, 0)[:2], label=2), "label = 2"),
-    (lambda: fl.train_to_risk(fl.balanced_start(4, 2, 1, 0), *fl.mixture(4, 2, 1, 1, 0)[:2], 0.1, tolerance=1), "tolerance = 1"),
-    (lambda: fl.train_to_risk(fl.balanced_start(4, 2, 1, 0), *fl.mixture(4, 2, 1, 1, 0)[:2], 0.1, validation=3), "validation = 3"),
-    (lambda: fl.train_to_risk(fl.balanced_start(4, 2, 1, 0), *fl.mixture(4, 2, 1, 1, 0)[:2], 0.1,
-                           validation=fl.mixture(4, 3, 1, 1, 0)[:2]), "validation x has shape"),
+    (lambda: fl.network_error(V, np.array([0.0, 1.0])), "y holds 0"), (lambda: minimlp.separability(np.zeros((2, 2)), np.array([1.0, -1.0])), "origin"),
+    (lambda: minimlp.balanced_start(4, 2, 1e-200, 0), "alpha = 1e-200"), (lambda: minimlp.balanced_start(4, 2, 1, 0, "no"), "antisymmetric = 'no'"),
+    (lambda: minimlp.mixture(4, 2, 1e300, 1, 0), "kappa holds"), (lambda: minimlp.mixture(4, 10**9, 1, 1, 0), "dimensions = 1000000000"),
+    (lambda: fl.alignment(minimlp.balanced_start(4, 2, 1, 0), *minimlp.mixture(4, 2, 1, 1, 0)[:2], label=2), "label = 2"),
+    (lambda: minimlp.train_to_risk(minimlp.balanced_start(4, 2, 1, 0), *minimlp.mixture(4, 2, 1, 1, 0)[:2], 0.1, tolerance=1), "tolerance = 1"),
+    (lambda: minimlp.train_to_risk(minimlp.balanced_start(4, 2, 1, 0), *minimlp.mixture(4, 2, 1, 1, 0)[:2], 0.1, validation=3), "validation = 3"),
+    (lambda: minimlp.train_to_risk(minimlp.balanced_start(4, 2, 1, 0), *minimlp.mixture(4, 2, 1, 1, 0)[:2], 0.1,
+                           validation=minimlp.mixture(4, 3, 1, 1, 0)[:2]), "validation x has shape"),
 ])
 def test_bad_input_to_the_geometry(call, message):
     with pytest.raises(minimlp.InputError, match=message):

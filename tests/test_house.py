@@ -93,6 +93,16 @@ def test_every_tag_stands_in_notation_reference_and_naive_twin():
             assert tag in text, f"{tag} is missing in {name}"
 
 
+def test_every_tag_of_the_further_studies_stands_in_notation_code_and_pages():
+    notation = (ROOT / "tutorials" / "notation.md").read_text()
+    code = "".join(path.read_text() for path in PACKAGE.glob("*.py"))
+    for tag in (f"(E{k})" for k in range(9, 17)):
+        assert tag in notation and tag in code, tag
+    for page, tags in (("08_splitting", range(10, 14)), ("09_goldilocks", (14, 15))):
+        text = (ROOT / "tutorials" / f"{page}.py").read_text()
+        assert all(f"E{k}" in text for k in tags), page
+
+
 def test_numba_is_imported_by_kernels_and_bench_alone():
     """Inside a function others may ask for its version."""
     for path in PACKAGE.glob("**/*.py"):

@@ -264,12 +264,12 @@ def test_every_alpha_and_start_has_the_same_samples(study):
     rows, _ = study
     row = next(row for row in rows if row["setting"] == "b" and row["seed"] == 1)
     setting = TINY.settings[1]
-    data = fl.mixture(8, 4, 1.0, 0.4, [1, 0], 0.5)
-    validation, test = fl.mixture(10, 4, 1.0, 0.4, [1, 1], 0.5), fl.mixture(50, 4, 1.0, 0.4, [1, 2], 0.5)
-    start = fl.balanced_start(4, 4, 1.0, [1, 3], antisymmetric=True)
-    run = fl.train_to_risk(start, data.x, data.y, (0.5, 0.4), validation[:2], (0.5,), (1.0,), backend="cpu")
+    data = minimlp.mixture(8, 4, 1.0, 0.4, [1, 0], 0.5)
+    validation, test = minimlp.mixture(10, 4, 1.0, 0.4, [1, 1], 0.5), minimlp.mixture(50, 4, 1.0, 0.4, [1, 2], 0.5)
+    start = minimlp.balanced_start(4, 4, 1.0, [1, 3], antisymmetric=True)
+    run = minimlp.train_to_risk(start, data.x, data.y, (0.5, 0.4), validation[:2], (0.5,), (1.0,), backend="cpu")
     stored = row["antisymmetric"]
-    assert stored["time"][2][2] == run.stops[2].time and row["separability"] == fl.separability(data.x, data.y)
+    assert stored["time"][2][2] == run.stops[2].time and row["separability"] == minimlp.separability(data.x, data.y)
     output = minimlp.two_layer.forward(run.stops[2].params, test.x)[0]
     assert stored["error"][2][2] == np.mean(test.y * output <= 0)
     v = fl.effective_predictor(run.stops[2].params, data.x, data.y)

@@ -152,7 +152,13 @@ plots_splitting.loss_surface("figures/08_surface.png", examples)
 # middle is the plateau; orange: lower than the minimum. Over the blue part the loss rises to both
 # sides, over the other it falls, and at $m = 0$ and $m = 1$ it does neither.
 #
-# There one copy is not heard: $\mu_l = 0$. It may move at no cost, to a $u$ where
+# ![Eigenvalues of the wide Hessian along the plateau](../benchmarks/results/split/eigenvalues.png)
+#
+# The same from the eigenvalues, for three minima of the study: grey, those of the wide Hessian; coloured,
+# those of the form. Shaded: both shares positive. Their signs agree everywhere and change at $m = 0$ and $m = 1$.
+# Their sizes need not agree, for moves that have no mixed terms need not be at right angles.
+#
+# At $m = 0$ or $1$ one copy is not heard: $\mu_l = 0$. It may move at no cost, to a $u$ where
 #
 # $$R(u) = \sum_i \frac{\partial L}{\partial f_i} h(u; x_i) \neq 0,$$
 #

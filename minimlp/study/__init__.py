@@ -4,6 +4,7 @@ from .plateau import SplitConfig
 from .runner import run_study
 from .specialization import StudyConfig
 from .store import RunLog
+from .strength import StrengthConfig
 from .temperature import SweepConfig
 
-__all__ = ["StudyConfig", "SweepConfig", "SplitConfig", "run_study", "RunLog"]
+__all__ = ["StudyConfig", "SweepConfig", "SplitConfig", "StrengthConfig", "run_study", "RunLog"]

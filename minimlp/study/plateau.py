@@ -16,9 +16,10 @@ NETWORKS = ("gaussian", "tanh", "sigmoid", "softplus")      # of ridge units; "i
 TASKS = ("wave", "teacher")
 CLASSES = ("+", "-", "+-", "0")         # H positive, negative, indefinite, neither for sure
 COLUMNS = ("network", "bias", "dimensions", "width", "seed", "vanishing", "point", "kind", "unit", "inner",
-           "region", "k", "predicted", "observed")
+           "region", "k", "predicted", "observed", "verdict")
 CASE = ("unit", "region", "k", "inertia", "inner", "predicted", "observed", "verdict", "inertia_law")
 ENOUGH = {"minimum": 300, "saddle": 100, "definite": 50}    # under these a claim is 'not shown'
+WIDEST = 7              # beyond it there are more parameters than samples, and minima interpolate
 EVALUATIONS = (100, 200, 300, 400)      # of the gradient, where the methods of growing are compared
 
 
@@ -48,7 +49,7 @@ class SplitConfig:
         checks.count("first_seed", self.first_seed, least=0)
         checks.count("growth_seeds", self.growth_seeds, most=10**5)
         object.__setattr__(self, "widths", checks.distinct(
-            "widths", self.widths, lambda width: checks.count("widths", width, most=20)))
+            "widths", self.widths, lambda width: checks.count("widths", width, most=WIDEST)))
 
     identity = identity_of
 

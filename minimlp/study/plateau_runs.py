@@ -4,12 +4,12 @@ from itertools import permutations, product
 
 import numpy as np
 
-from .. import gaussian, two_layer
 from ..evidence import probe, walk
 from ..gaussian import Params
 from ..growing import METHODS, descend, grow
-from ..landscape import derivatives, find_stationary_point, outputs, stationary_point, unit_derivatives
-from ..splitting import inner_hessian_and_floor, judged, plateau_table
+from ..landscape import (derivatives, find_stationary_point, network_of, outputs, stationary_point,
+                         unit_derivatives)
+from ..splitting import bias_columns, inner_hessian_and_floor, is_gaussian, judged, plateau_table
 from ..two_layer import TwoLayer
 
 NOISE = 0.2                     # of the targets, so that no minimum interpolates
@@ -37,7 +37,7 @@ def teacher(run, random):
 
 def answer(params, x):
     """What the network says, whichever of the two it is."""
-    return (gaussian if isinstance(params, Params) else two_layer).forward(params, x)[0]
+    return network_of(params).forward(params, x)[0]
 
 
 def problem(run):
@@ -153,14 +153,12 @@ def lower_in_every_box(params, x, y):
 
 
 def trace_share(point, x, y, unit):
-    """|trace of the bias block of H| over the size of H's terms, of a Gaussian unit (E13)."""
-    params = point.params
-    if not isinstance(params, Params) and (params.activation != "gaussian" or params.b is None):
+    """|trace of the bias block of H| over the size of H, of a Gaussian unit (E13); None of others."""
+    if not is_gaussian(point.params):
         return None
-    h, floor = inner_hessian_and_floor(params, x, y, unit, "square")
-    d = x.shape[1]
-    block = h[1:, 1:] if isinstance(params, Params) else h[d:, d:]
-    return float(abs(np.trace(block)) / np.linalg.norm(h)) if np.linalg.norm(h) > floor else None
+    h, floor = inner_hessian_and_floor(point.params, x, y, unit, "square")
+    biases, size = bias_columns(point.params), np.linalg.norm(h)
+    return float(abs(np.trace(h[biases, biases])) / size) if size > floor else None
 
 
 def vanishing_run(run):

@@ -11,6 +11,8 @@ import numpy as np
 
 from .. import checks
 from .. import feature_learning as fl
+from .. import risk_flow
+from ..mixture import mixture, separability
 from ..two_layer import forward
 from .store import identity_of, key
 from .strength_claims import claims, findings
@@ -106,19 +108,19 @@ class StrengthConfig:
         for setting in self.settings:
             checked(setting)
         object.__setattr__(self, "alphas", tuple(sorted(checks.distinct(
-            "alphas", self.alphas, lambda alpha: fl.scale("alphas", alpha)))))
+            "alphas", self.alphas, lambda alpha: risk_flow.scale("alphas", alpha)))))
         checks.count("seeds", self.seeds, most=10**5)
         checks.count("first_seed", self.first_seed, least=0)
         checks.count("validation_points", self.validation_points, least=2)
         checks.count("test_points", self.test_points, least=2)
-        if checks.positive("tolerance", self.tolerance) > fl.LOOSEST:
-            raise checks.InputError(f"tolerance = {self.tolerance}: expected at most {fl.LOOSEST:g}")
+        if checks.positive("tolerance", self.tolerance) > risk_flow.LOOSEST:
+            raise checks.InputError(f"tolerance = {self.tolerance}: expected at most {risk_flow.LOOSEST:g}")
         checks.count("most", self.most)
         checks.positive("longest", self.longest)
-        fl.checked_levels((), self.targets, self.validation_levels, ())
+        risk_flow.checked_levels((), self.targets, self.validation_levels, ())
         checks.choice("backend", self.backend, ("numpy", "cpu"))
         if self.backend == "cpu":
-            fl.compiled_flow()
+            risk_flow.compiled_flow()
 
     @property
     def stops(self):
@@ -144,14 +146,14 @@ class StrengthConfig:
         return next(s for s in self.settings if s.name == name)
 
     def sample(self, setting, size, seed, stream):
-        return fl.mixture(size, setting.dimensions, KAPPA, setting.sigma, [seed, stream], setting.angle)
+        return mixture(size, setting.dimensions, KAPPA, setting.sigma, [seed, stream], setting.angle)
 
     def start(self, setting, alpha, seed, start):
-        return fl.balanced_start(setting.width, setting.dimensions, alpha, [seed, START],
+        return risk_flow.balanced_start(setting.width, setting.dimensions, alpha, [seed, START],
                                  start == "antisymmetric")
 
     def descend(self, params, data, validation, alpha, times=()):
-        return fl.train_to_risk(params, data.x, data.y, self.targets, validation[:2],
+        return risk_flow.train_to_risk(params, data.x, data.y, self.targets, validation[:2],
                                 self.validation_levels, (alpha,), times, tolerance=self.tolerance,
                                 most=self.most, longest=self.longest, backend=self.backend)
 
@@ -165,7 +167,7 @@ class StrengthConfig:
         result = {"family": setting.family, "alphas": list(self.alphas), "stops": list(self.stops),
                   "samples": setting.size, "width": setting.width,
                   "sigma": setting.sigma, "angle": setting.angle,
-                  "separability": fl.separability(data.x, data.y),
+                  "separability": separability(data.x, data.y),
                   "mean_angle": float(np.mean([fl.angle_between(total, s) for total, s in zip(
                       sums, (data.s_plus, -data.s_minus))])),
                   "class_norm": float(max(map(np.linalg.norm, sums)))}
@@ -222,8 +224,8 @@ def checked(setting):
     where there is no angle to tell."""
     checks.choice("family", setting.family, FAMILIES)
     checks.count("dimensions", setting.dimensions, least=2)
-    fl.mixture(setting.size, setting.dimensions, KAPPA, setting.sigma, 0, setting.angle)
-    fl.balanced_start(setting.width, setting.dimensions, 1.0, 0, antisymmetric=True)
+    mixture(setting.size, setting.dimensions, KAPPA, setting.sigma, 0, setting.angle)
+    risk_flow.balanced_start(setting.width, setting.dimensions, 1.0, 0, antisymmetric=True)
 
 
 def measured(stop, data, test, setting, backend):
