@@ -342,7 +342,7 @@ TESTS = {
     "loss.py": ["tests/test_loss.py", "tests/test_balancing.py", "-k", "not training and not study"],
     "transport.py": ["tests/test_transport.py", "-k", "not twin and not seven"],
     "train.py": ["tests/test_train.py", "tests/test_balancing.py", "-k",
-                 "not cpu and not gpu and not mask and not objective and not diverge"],
+                 "not cpu and not gpu and not mask and not objective and not same_step"],
     "activations.py": ["tests/test_two_layer.py"],
     "two_layer.py": ["tests/test_two_layer.py"],
     "landscape.py": ["tests/test_landscape.py"],
