@@ -255,7 +255,8 @@ def test_the_study_takes_the_mask_in_any_combination():
 
 @pytest.mark.parametrize("settings, message", [
     ({"balanced_temperatures": (0.1, -1)}, r"balanced_temperatures\[1\] = -1"),
-    ({"balanced_temperatures": (3,)}, r"balanced_temperatures = \(3,\)"), ({"iterations": 0}, "iterations = 0")])
+    ({"balanced_temperatures": (3,)}, r"balanced_temperatures = \(3,\)"), ({"iterations": 0}, "iterations = 0"),
+    ({"balanced_temperatures": 0.1}, "balanced_temperatures = 0.1")])
 def test_bad_settings_of_the_study_are_named(settings, message):
     with pytest.raises(InputError, match=message):
         StudyConfig(**settings)
