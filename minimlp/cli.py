@@ -98,8 +98,8 @@ def add_trainings(commands):
     sweep.set_defaults(run=run_sweep_command)
 
     repair = commands.add_parser("repair", help="give coverage's unused units back by splitting; judge "
-                                 "claims R1 to R5", description="The repair study: by default 540 runs (sizes 3, "
-                                 "5, 10, 20, 50, 100; nine arms; ten seeds).")
+                                 "claims R1 to R4", description="The repair study: by default 780 runs (sizes 3, "
+                                 "5, 10, 20, 50, 100; thirteen arms; ten seeds).")
     repair.add_argument("--acts", type=comma_list(float), help="when, as shares of the steps, comma-separated "
                         "(0.6,0.8)")
     repair.add_argument("--epsilon", type=float, help="how far the copies of a split part (0.1)")

@@ -1,30 +1,25 @@
 """The figures of `minimlp repair`: the arms against size, and prototypes during training."""
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from .plots import COLOURS, HULL, drawn, mean_interval, saved
-from .study.repairing import SHOWN, demonstration
+from .study.repairing import SHOWN, TEMPERATURES, demonstration
 from .study.specialization import metric_table
 
-# colour: the loss and what became of it; solid: repaired; dashed: not, or at random
-STYLES = {"coverage": (COLOURS["coverage"], (0, (4, 2)), "o"),
-          "restarted": (COLOURS["coverage"], (0, (1, 1.5)), "s"),
-          "repaired": (COLOURS["coverage"], "-", "^"),
-          "repaired at random": (COLOURS["coverage"], (0, (6, 1.5, 1, 1.5)), "v"),
-          "annealed": (COLOURS["overlap"], (0, (4, 2)), "o"),
-          "annealed, restarted": (COLOURS["overlap"], (0, (1, 1.5)), "s"),
-          "annealed, repaired": (COLOURS["overlap"], "-", "^"),
-          "annealed, repaired at random": (COLOURS["overlap"], (0, (6, 1.5, 1, 1.5)), "v"),
-          "balanced": ("#000000", "-", "D")}
-COMPARED = ("coverage", "repaired", "annealed", "annealed, repaired", "balanced")
-CONTROLS = (("restarted", "repaired at random", "repaired"),
-            ("annealed, restarted", "annealed, repaired at random", "annealed, repaired"))
-NAMES = {"coverage": "coverage", "repaired": "coverage, repaired", "annealed": "annealed coverage",
-         "annealed, repaired": "annealed coverage, repaired", "balanced": "balanced coverage",
-         "restarted": "coverage, Adam restarted", "repaired at random": "coverage, repaired at random",
-         "annealed, restarted": "annealed, Adam restarted",
-         "annealed, repaired at random": "annealed, repaired at random"}
+# colour: the temperature; line: whether it is repaired
+SHADES = {"coverage": COLOURS["coverage"], "cold coverage": COLOURS["overlap"],
+          "annealed coverage": COLOURS["separation"], "balanced coverage": "#000000"}
+LINES = {"": ((0, (4, 2)), "o"), ", restarted": ((0, (1, 1.5)), "s"), ", repaired": ("-", "^"),
+         ", repaired at random": ((0, (6, 1.5, 1, 1.5)), "v")}
+COMPARED = (*(base + kind for kind in ("", ", repaired") for base in TEMPERATURES), "balanced coverage")
 PANELS = (("reconstruction_error", "reconstruction error"), ("specialization_ratio", "specialization ratio"))
+
+
+def parts(arm):
+    """The arm's loss with its temperature, and what became of it: ("cold coverage", ", repaired")."""
+    base, comma, kind = arm.partition(",")
+    return base, comma + kind
 
 
 def curves(axis, rows, metric, arms):
@@ -32,11 +27,12 @@ def curves(axis, rows, metric, arms):
     table = metric_table(rows, metric, "arm")
     sizes = np.array(list(table))
     for k, arm in enumerate(arms):
-        colour, line, marker = STYLES[arm]
+        base, kind = parts(arm)
+        line, marker = LINES[kind] if base in TEMPERATURES else ("-", "D")
         stats = np.array([mean_interval(list(table[size][arm].values())) for size in sizes])
         nudged = sizes * 1.025 ** (k - (len(arms) - 1) / 2)         # keeps intervals apart
-        axis.errorbar(nudged, stats[:, 0], abs(stats[:, 1:] - stats[:, :1]).T, color=colour, linestyle=line,
-                      marker=marker, markersize=4.5, capsize=2, label=NAMES[arm])
+        axis.errorbar(nudged, stats[:, 0], abs(stats[:, 1:] - stats[:, :1]).T, color=SHADES[base],
+                      linestyle=line, marker=marker, markersize=4.5, capsize=2, label=arm)
     axis.set(xscale="log")
     axis.set_xticks(sizes, [str(size) for size in sizes])
     axis.xaxis.minorticks_off()
@@ -56,22 +52,19 @@ def arms_by_size(path, rows):
 
 def controls_by_size(path, rows):
     """Repair against its controls: Adam restarted without it, and a random direction."""
-    with saved(path, 2, 2, height=6.4) as (figure, axes):
+    with saved(path, 2, 3, height=6.0, sharex=True, sharey="row") as (figure, axes):
         for row, (metric, title) in zip(axes, PANELS):
-            for axis, arms in zip(row, CONTROLS):
-                curves(axis, rows, metric, arms)
-                axis.set(title=f"{title}, {'annealed' if arms is CONTROLS[1] else 'constant'} temperature")
-                if metric == "reconstruction_error" and any(r[metric] for r in rows):
-                    axis.set_yscale("log")
-            low, high = zip(*(axis.get_ylim() for axis in row))
-            for axis in row:
-                axis.set_ylim(min(low), max(high))
+            for axis, base in zip(row, TEMPERATURES):
+                curves(axis, rows, metric, [base + kind for kind in LINES])
+                axis.set(title=base if row is axes[0] else "")
+            row[0].set_ylabel(title)
+        if any(row["reconstruction_error"] for row in rows):
+            axes[0, 0].set_yscale("log")
         for axis in axes[1]:
-            axis.set_xlabel("N = M, samples and hidden units")
-        handles = {label.split(", ")[-1]: handle for axis in axes[0][:1]
-                   for handle, label in zip(*axis.get_legend_handles_labels())}
-        for axis in axes[0]:
-            axis.legend(fontsize=8.5)
+            axis.set_xlabel("N = M")
+        handles = [Line2D([], [], color="#555555", linestyle=line, marker=marker, markersize=4.5,
+                          label=kind.removeprefix(", ") or "as it is") for kind, (line, marker) in LINES.items()]
+        figure.legend(handles=handles, loc="outside upper center", ncols=4)
 
 
 def positions(path, demo):
@@ -81,14 +74,14 @@ def positions(path, demo):
         figure.suptitle(f"Prototypes of the same start, N = M = {len(x)}; dots: born again at an act of repair",
                         x=0.01, ha="left", fontsize=10)
         for axis, arm in zip(axes[0], SHOWN):
-            p, colour = demo[arm], STYLES[arm][0]
+            p, colour = demo[arm], SHADES[parts(arm)[0]]
             axis.axhspan(x.min(), x.max(), color=HULL, zorder=0)
             for first, last in pieces(steps[:len(p)], acts if "repaired" in arm else ()):
                 axis.plot(steps[first:last], p[first:last], color=colour, linewidth=1.0)
             if "repaired" in arm:
                 mark_births(axis, steps, acts, p)
             axis.plot(np.full(len(x), 1.04 * steps[-1]), x, "k_", markersize=7, clip_on=False)
-            axis.set(title=NAMES[arm].replace(" coverage, ", ",\n"), xlabel="step", ylim=(-1.7, 1.7))
+            axis.set(title=arm, xlabel="step", ylim=(-1.7, 1.7))
             axis.set_xticks([0, *(acts if "repaired" in arm else ()), steps[-1]])
         axes[0, 0].set_ylabel("prototype position\n(shaded: hull; dashes: samples)")
 

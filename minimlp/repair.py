@@ -46,8 +46,11 @@ def repair(params, x, y, epsilon=EPSILON, direction="inner Hessian", seed=0):
     """Let every unit that is nobody's nearest be born again by a split of the busiest one.
 
     A prototype that is nearest to no sample is unused.  Its unit goes: what it answered is handed
-    to the used unit that answers most alike, v_k += v_j (h_j . h_k) / (h_k . h_k), as if a split
-    were undone.  Then the unit that serves the most samples is split with mu = (1/2, 1/2), and
+    to the used unit that answers most alike, as if a split were undone,
+
+        v_k += v_j min(1, (h_j . h_k) / (h_k . h_k)),   h_j . h_k = sum_i h_ij h_ik
+
+     Then the unit that serves the most samples is split with mu = (1/2, 1/2), and
     the copies part:
 
         u -> u + epsilon e and u - epsilon e,   u = (w, b),   H e = lambda e
@@ -125,7 +128,7 @@ def handed_over(params, x, units):
     for unit in units:
         common = np.einsum("i,ij->j", hidden[:, unit], hidden[:, heirs])
         best = np.argmax(common / np.sqrt(np.maximum(own[heirs], 1e-300)))
-        v[heirs[best]] += params.v[unit] * common[best] / max(own[heirs[best]], 1e-300)
+        v[heirs[best]] += params.v[unit] * min(1.0, common[best] / max(own[heirs[best]], 1e-300))
     return params._replace(v=v)
 
 

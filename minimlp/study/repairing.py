@@ -1,4 +1,4 @@
-"""Repair by splitting against coverage and balanced coverage: runs, and the claims R1 to R5 (ours)."""
+"""Repair by splitting against coverage and balanced coverage: runs, and the claims R1 to R4 (ours)."""
 
 from dataclasses import asdict, dataclass
 from math import gcd
@@ -20,24 +20,22 @@ ERROR_RATIO, USAGE_BOUND, FIT_BOUND = 2, 0.05, 1e-3     # what 'balanced coverag
 
 
 class Arm(NamedTuple):
-    """What is trained: the loss, whether its temperature is lowered, and what happens at the acts."""
+    """What is trained: the loss, its temperature by the setting's name, and what happens at the acts."""
 
     loss: str
-    annealed: bool
+    temperature: str
     acts: bool
     direction: str
 
 
-ARMS = {"coverage": Arm("coverage", False, False, None),
-        "restarted": Arm("coverage", False, True, None),
-        "repaired": Arm("coverage", False, True, "inner Hessian"),
-        "repaired at random": Arm("coverage", False, True, "random"),
-        "annealed": Arm("coverage", True, False, None),
-        "annealed, restarted": Arm("coverage", True, True, None),
-        "annealed, repaired": Arm("coverage", True, True, "inner Hessian"),
-        "annealed, repaired at random": Arm("coverage", True, True, "random"),
-        "balanced": Arm("balanced", True, False, None)}
-SHOWN = ("coverage", "annealed", "annealed, repaired", "balanced")      # in the demonstration
+KINDS = {"": (False, None), ", restarted": (True, None), ", repaired": (True, "inner Hessian"),
+         ", repaired at random": (True, "random")}
+TEMPERATURES = {"coverage": "coverage_temperature", "cold coverage": "cold_temperature",
+                "annealed coverage": "annealed_temperatures"}
+ARMS = {**{base + kind: Arm("coverage", temperature, *how) for base, temperature in TEMPERATURES.items()
+           for kind, how in KINDS.items()},
+        "balanced coverage": Arm("balanced", "annealed_temperatures", False, None)}
+SHOWN = ("coverage", "cold coverage", "cold coverage, repaired", "balanced coverage")   # in the demonstration
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,9 @@ class RepairConfig(TrainingConfig):
     Attributes
     ----------
     coverage_temperature : float
-        tau of coverage where it is not lowered, in the squared units of x.
+        tau of coverage, the study's, in the squared units of x.
+    cold_temperature : float
+        tau of cold coverage; the last of the annealed ones.
     annealed_temperatures : pair of float
         tau of annealed and of balanced coverage at the first and the last step.
     acts : tuple of float
@@ -57,6 +57,7 @@ class RepairConfig(TrainingConfig):
     """
 
     coverage_temperature: float = 0.02
+    cold_temperature: float = 1e-3
     annealed_temperatures: tuple = (0.3, 1e-3)
     acts: tuple = ACTS
     epsilon: float = EPSILON
@@ -65,6 +66,7 @@ class RepairConfig(TrainingConfig):
     def __post_init__(self):
         super().__post_init__()
         checks.temperature("coverage_temperature", self.coverage_temperature)
+        checks.temperature("cold_temperature", self.cold_temperature)
         object.__setattr__(self, "annealed_temperatures", checks.temperature_range(
             "annealed_temperatures", self.annealed_temperatures))
         segments(self.acts, self.steps)
@@ -91,9 +93,9 @@ class RepairConfig(TrainingConfig):
         """One training from the study's start: ((training, acts), x)."""
         arm, (x, y) = ARMS[name], self.samples(size, seed)
         start = init_params(x, size, [seed, size, 1])
-        temperature = self.annealed_temperatures if arm.annealed else self.coverage_temperature
         return train_with_repair(
-            start, x, y, {arm.loss: self.coefficient}, {arm.loss: temperature}, self.steps, self.rate,
+            start, x, y, {arm.loss: self.coefficient}, {arm.loss: getattr(self, arm.temperature)}, self.steps,
+            self.rate,
             self.acts if arm.acts else (), self.epsilon, arm.direction, [seed, size, 2], every,
             self.backend), x
 
@@ -151,13 +153,13 @@ def quality(rows, arm):
     """The contrasts that together say 'as good as balanced coverage'."""
     fits = [compare(list(by_arm[arm].values()), size, FIT_BOUND)
             for size, by_arm in metric_table(rows, "fit_error", "arm").items()]
-    return [arm_contrast(rows, "reconstruction_error", arm, "balanced", ERROR_RATIO),
-            arm_contrast(rows, "specialization_ratio", arm, "balanced", bound=-USAGE_BOUND),
+    return [arm_contrast(rows, "reconstruction_error", arm, "balanced coverage", ERROR_RATIO),
+            arm_contrast(rows, "specialization_ratio", arm, "balanced coverage", bound=-USAGE_BOUND),
             Contrast(f"fit_error: {arm}, bound {FIT_BOUND:g}", "better", False, fits)]
 
 
 def claims(rows):
-    """The claims R1 to R5 with their verdicts, from the study's rows.
+    """The claims R1 to R4 with their verdicts, from the study's rows.
 
     Parameters
     ----------
@@ -168,9 +170,8 @@ def claims(rows):
     -------
     list of Claim
     """
-    controls = [("repaired", "coverage"), ("repaired", "restarted"), ("annealed, repaired", "annealed"),
-                ("annealed, repaired", "annealed, restarted")]
-    directions = [("repaired", "repaired at random"), ("annealed, repaired", "annealed, repaired at random")]
+    controls = [(f"{base}, repaired", base + other) for base in TEMPERATURES for other in ("", ", restarted")]
+    directions = [(f"{base}, repaired", f"{base}, repaired at random") for base in TEMPERATURES]
     error, usage = "reconstruction_error", "specialization_ratio"
     level = (f"reconstruction error at most {ERROR_RATIO} times balanced's, specialization ratio lower by "
              f"{USAGE_BOUND:g} at most, fit error below {FIT_BOUND:g}")
@@ -179,11 +180,9 @@ def claims(rows):
               [arm_contrast(rows, error, *pair) for pair in controls], "all of it"),
         claim("R2", "repair by splitting raises coverage's specialization ratio at every size",
               [arm_contrast(rows, usage, *pair) for pair in controls], "all of it"),
-        claim("R3", f"repaired coverage reaches balanced coverage's quality: {level}",
-              quality(rows, "repaired"), "all of it"),
-        claim("R4", f"repaired annealed coverage reaches balanced coverage's quality: {level}",
-              quality(rows, "annealed, repaired"), "all of it"),
-        claim("R5", "the inner Hessian's direction matters: a lower reconstruction error than a random one's",
+        *(claim(f"R3 ({base})", f"{base}, repaired, reaches balanced coverage's quality: {level}",
+                quality(rows, f"{base}, repaired"), "all of it") for base in TEMPERATURES),
+        claim("R4", "the inner Hessian's direction matters: a lower reconstruction error than a random one's",
               [arm_contrast(rows, error, *pair) for pair in directions], "all of it"),
     ]
 
