@@ -12,7 +12,7 @@ SHADES = {"coverage": COLOURS["coverage"], "cold coverage": COLOURS["overlap"],
           "annealed coverage": COLOURS["separation"], "balanced coverage": "#000000"}
 LINES = {"": ((0, (4, 2)), "o"), ", restarted": ((0, (1, 1.5)), "s"), ", repaired": ("-", "^"),
          ", repaired at random": ((0, (6, 1.5, 1, 1.5)), "v")}
-COMPARED = (*(base + kind for kind in ("", ", repaired") for base in TEMPERATURES), "balanced coverage")
+COMPARED = (*TEMPERATURES, *(base + ", repaired" for base in TEMPERATURES), "balanced coverage")
 PANELS = (("reconstruction_error", "reconstruction error"), ("specialization_ratio", "specialization ratio"))
 
 
@@ -44,10 +44,17 @@ def arms_by_size(path, rows):
         for axis, (metric, title) in zip(axes, PANELS):
             curves(axis, rows, metric, COMPARED)
             axis.set(title=title, xlabel="N = M, samples and hidden units")
-        if any(row["reconstruction_error"] for row in rows):
-            axes[0].set_yscale("log")
+        logarithmic(axes[0], rows)
         axes[1].set_ylim(None, 1.02)
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+
+
+def logarithmic(axis, rows):
+    """A logarithmic axis of errors; intervals that reach 0 are cut below the least mean."""
+    table = metric_table(rows, "reconstruction_error", "arm")
+    means = [np.mean(list(values.values())) for by_arm in table.values() for values in by_arm.values()]
+    if min(means) > 0:
+        axis.set(yscale="log", ylim=(min(means) / 2, 2 * max(means)))
 
 
 def controls_by_size(path, rows):
@@ -56,10 +63,10 @@ def controls_by_size(path, rows):
         for row, (metric, title) in zip(axes, PANELS):
             for axis, base in zip(row, TEMPERATURES):
                 curves(axis, rows, metric, [base + kind for kind in LINES])
-                axis.set(title=base if row is axes[0] else "")
             row[0].set_ylabel(title)
-        if any(row["reconstruction_error"] for row in rows):
-            axes[0, 0].set_yscale("log")
+        logarithmic(axes[0, 0], rows)
+        for axis, base in zip(axes[0], TEMPERATURES):
+            axis.set_title(base)
         for axis in axes[1]:
             axis.set_xlabel("N = M")
         handles = [Line2D([], [], color="#555555", linestyle=line, marker=marker, markersize=4.5,
@@ -70,19 +77,21 @@ def controls_by_size(path, rows):
 def positions(path, demo):
     """Prototypes of one start during training; where a line begins anew its unit was born again."""
     x, steps, acts = demo["x"][:, 0], demo["steps"], demo["acts"]
+    reach = min(2.5, 1.1 * max(np.abs(demo[arm]).max(initial=1) for arm in SHOWN))
     with saved(path, 1, len(SHOWN), height=3.8, sharey=True) as (figure, axes):
-        figure.suptitle(f"Prototypes of the same start, N = M = {len(x)}; dots: born again at an act of repair",
-                        x=0.01, ha="left", fontsize=10)
+        figure.suptitle(f"Prototypes of the same start, N = M = {len(x)}; dotted: acts of repair, dots: where "
+                        "units were born again", x=0.01, ha="left", fontsize=10)
         for axis, arm in zip(axes[0], SHOWN):
-            p, colour = demo[arm], SHADES[parts(arm)[0]]
+            (base, kind), p = parts(arm), demo[arm]
             axis.axhspan(x.min(), x.max(), color=HULL, zorder=0)
-            for first, last in pieces(steps[:len(p)], acts if "repaired" in arm else ()):
-                axis.plot(steps[first:last], p[first:last], color=colour, linewidth=1.0)
-            if "repaired" in arm:
+            for first, last in pieces(steps[:len(p)], acts if kind else ()):
+                axis.plot(steps[first:last], p[first:last], color=SHADES[base], linewidth=1.0)
+            if kind:
                 mark_births(axis, steps, acts, p)
             axis.plot(np.full(len(x), 1.04 * steps[-1]), x, "k_", markersize=7, clip_on=False)
-            axis.set(title=arm, xlabel="step", ylim=(-1.7, 1.7))
-            axis.set_xticks([0, *(acts if "repaired" in arm else ()), steps[-1]])
+            axis.set(title=arm, xlabel="step", ylim=(-reach, reach))
+            axis.set_xticks([0, steps[-1]])
+            axis.grid(False)
         axes[0, 0].set_ylabel("prototype position\n(shaded: hull; dashes: samples)")
 
 
@@ -93,9 +102,10 @@ def pieces(steps, acts):
 
 
 def mark_births(axis, steps, acts, p):
-    """A dot where a prototype begins that was not within reach of a step's move."""
+    """A line at each act, and a dot where a prototype begins that has moved further than training moves it."""
     for act in acts:
         k = int(np.searchsorted(steps, act))
+        axis.axvline(act, color="black", linewidth=0.8, linestyle=":")
         if k < len(p):
             born = np.abs(p[k] - p[k - 1]) > 0.1
             axis.plot(np.full(born.sum(), act), p[k][born], "o", color="black", markersize=3, zorder=3)

@@ -87,6 +87,11 @@ def repair(params, x, y, epsilon=EPSILON, direction="inner Hessian", seed=0):
     -----
     A split keeps the function, handing over keeps it where two units answer alike, and the moves
     change it at second order: `before` and `after` say by how much all of them did.
+
+    Two halves at p +- delta share coverage's samples alike, and it changes by delta^2 - 2 (delta .
+    S delta) / tau to second order, S the covariance of their samples about p.  So they part where
+    a variance exceeds tau / 2 and fall together where none does: two samples need a distance of
+    sqrt(2 tau) to get a prototype each.
     """
     params, x, y = checks.problem(checks.params(params), x, y, "square")
     epsilon = checks.positive("epsilon", epsilon)

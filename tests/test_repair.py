@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from minimlp import (InputError, Params, forward, init_params, inner_hessian, prototypes, repair,
+from minimlp import (InputError, Params, coverage, forward, init_params, inner_hessian, prototypes, repair,
                      specialization_ratio, split_neuron, train, train_with_repair, uniform_samples)
 from minimlp.cli import main
 from minimlp.landscape import incoming
@@ -108,9 +108,21 @@ def test_what_is_handed_over_is_the_nearest_that_one_heir_can_answer(width):
     left = lost - heard[:, heir] * (given.v - params.v)[heir]
     assert np.linalg.norm(left) < np.linalg.norm(lost)
     if share < 1:                                                       # the projection
-        assert abs(left @ heard[:, heir]) < 1e-15 and (given.v - params.v)[heir] == pytest.approx(share * params.v[2])
+        assert abs(left @ heard[:, heir]) < 1e-15
+        assert (given.v - params.v)[heir] == pytest.approx(share * params.v[2])
     else:                                                               # never more than it was
         assert (given.v - params.v)[heir] == params.v[2]
+
+
+@pytest.mark.parametrize("d", [1, 3])
+def test_under_coverage_halves_part_where_a_variance_exceeds_half_the_temperature(d):
+    random = np.random.default_rng(d)
+    x = random.normal(size=(40, d))
+    variances, axes = np.linalg.eigh((x - x.mean(axis=0)).T @ (x - x.mean(axis=0)) / 40)
+    for tau, sign in ((2.1 * variances[-1], 1), (1.9 * variances[-1], -1)):
+        rise = [coverage(x.mean(axis=0) + np.outer([1, -1], s * axes[:, -1]), x, tau)[0] for s in (0.0, 1e-3)]
+        assert (rise[1] - rise[0]) / 1e-6 == pytest.approx(1 - 2 * variances[-1] / tau, rel=1e-3)
+        assert np.sign(rise[1] - rise[0]) == sign
 
 
 def test_a_random_direction_is_of_length_epsilon_and_told_by_its_seed():
@@ -121,7 +133,8 @@ def test_a_random_direction_is_of_length_epsilon_and_told_by_its_seed():
 
 
 @pytest.mark.parametrize("bad, message", [
-    (dict(params=3), "params = 3"), (dict(epsilon=0), "epsilon = 0"), (dict(direction="down"), "direction = 'down'"),
+    (dict(params=3), "params = 3"), (dict(epsilon=0), "epsilon = 0"),
+    (dict(direction="down"), "direction = 'down'"),
     (dict(seed=-1), "seed = -1"), (dict(y=np.ones(2)), "y has shape"), (dict(x=np.full((6, 1), np.nan)), "x"),
     (dict(params=Params.at([0.0], [0.0])), r"params.w\[0\] = 0")])
 def test_bad_input(bad, message):
@@ -192,8 +205,9 @@ def test_a_run_that_diverges_says_so(rate):
 
 
 @pytest.mark.parametrize("bad, message", [
-    (dict(acts=(0.5, 0.2)), r"acts\[1\] = 0.2"), (dict(acts=(0,)), r"acts\[0\] = 0"), (dict(acts=0.5), "acts = 0.5"),
-    (dict(acts=(1.0,)), r"acts\[0\] = 1"), (dict(every=7), "every = 7: does not divide 24"), (dict(steps=-1), "steps"),
+    (dict(acts=(0.5, 0.2)), r"acts\[1\] = 0.2"), (dict(acts=(0,)), r"acts\[0\] = 0"),
+    (dict(acts=0.5), "acts = 0.5"), (dict(acts=(1.0,)), r"acts\[0\] = 1"),
+    (dict(every=7), "every = 7: does not divide 24"), (dict(steps=-1), "steps"),
     (dict(direction="up"), "direction = 'up'"), (dict(temperatures={"coverage": (0.1, -1)}), r"\[1\] = -1"),
     (dict(temperatures=3), "temperatures = 3"), (dict(epsilon=-1), "epsilon = -1")])
 def test_bad_training_settings_are_named(bad, message):
@@ -210,7 +224,8 @@ def test_no_steps_no_acts():
 
 
 GOOD = {**{base + kind: values for base in TEMPERATURES for kind, values in (
-    ("", (1.0, 0.5)), (", restarted", (1.0, 0.5)), (", repaired", (0.1, 0.8)), (", repaired at random", (0.2, 0.8)))},
+    ("", (1.0, 0.5)), (", restarted", (1.0, 0.5)), (", repaired", (0.1, 0.8)),
+    (", repaired at random", (0.2, 0.8)))},
     "balanced coverage": (0.08, 0.82)}
 
 
@@ -232,7 +247,8 @@ def table(fit=1e-5, **changed):
 @pytest.mark.parametrize("changed, verdicts", [
     ({}, ["holds"] * 6),
     ({"repaired": (1.1, 0.4)}, ["mixed", "mixed", "mixed", "holds", "holds", "mixed"]),
-    ({"repaired": (0.17, 0.8), "repaired_at_random": (0.3, 0.8)}, ["holds", "holds", "mixed", "holds", "holds", "holds"]),
+    ({"repaired": (0.17, 0.8), "repaired_at_random": (0.3, 0.8)},
+     ["holds", "holds", "mixed", "holds", "holds", "holds"]),
     ({"repaired": (0.1, 0.76)}, ["holds", "holds", "mixed", "holds", "holds", "holds"]),
     ({"balanced": (0.01, 0.95)}, ["holds", "holds", "mixed", "mixed", "mixed", "holds"]),
     ({"balanced": (0.01, 0.95), "fit": 0.1}, ["holds", "holds", "fails", "fails", "fails", "holds"]),
@@ -293,7 +309,8 @@ def test_the_command_writes_table_verdicts_and_figures_and_resumes(tmp_path, cap
     printed = capsys.readouterr().out
     assert all(f"\nR{k}" in printed for k in range(1, 5)) and "no negative eigenvalue" in printed
     files = ["runs.jsonl", "results.csv", "summary.json", "repair.png", "controls.png", "positions.png"]
-    assert [line.strip() for line in printed.split("\nwrote\n")[1].splitlines()] == [str(out / name) for name in files]
+    listed = [line.strip() for line in printed.split("\nwrote\n")[1].splitlines()]
+    assert listed == [str(out / name) for name in files]
     rows = list(csv.DictReader((out / "results.csv").read_text().splitlines()))
     assert len(rows) == 2 * len(ARMS) * 2 and list(rows[0]) == list(repairing.COLUMNS)
     assert len(json.loads((out / "summary.json").read_text())["claims"]) == 6
