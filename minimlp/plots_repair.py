@@ -46,7 +46,9 @@ def arms_by_size(path, rows):
             axis.set(title=title, xlabel="N = M, samples and hidden units")
         logarithmic(axes[0], rows)
         axes[1].set_ylim(None, 1.02)
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+        handles, names = axes[0].get_legend_handles_labels()
+        order = [*range(0, 6, 3), 6, *range(1, 6, 3), *range(2, 6, 3)]      # a column for each temperature
+        figure.legend([handles[k] for k in order], [names[k] for k in order], loc="outside upper center", ncols=3)
 
 
 def logarithmic(axis, rows):
