@@ -5,11 +5,11 @@ from matplotlib.lines import Line2D
 
 from .plots import COLOURS, HULL, drawn, mean_interval, saved
 from .study.repairing import SHOWN, TEMPERATURES, demonstration
-from .study.specialization import metric_table
+from .study.specialization_claims import metric_table
 
 # colour: the temperature; line: whether it is repaired
-SHADES = {"coverage": COLOURS["coverage"], "cold coverage": COLOURS["overlap"],
-          "annealed coverage": COLOURS["separation"], "balanced coverage": "#000000"}
+SHADES = {"coverage": COLOURS["coverage"], "cold coverage": "#000000", "annealed coverage": "#CC79A7",
+          "balanced coverage": COLOURS["balanced"]}
 LINES = {"": ((0, (4, 2)), "o"), ", restarted": ((0, (1, 1.5)), "s"), ", repaired": ("-", "^"),
          ", repaired at random": ((0, (6, 1.5, 1, 1.5)), "v")}
 COMPARED = (*TEMPERATURES, *(base + ", repaired" for base in TEMPERATURES), "balanced coverage")

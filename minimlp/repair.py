@@ -212,7 +212,7 @@ def train_with_repair(params, x, y, coefficients, temperatures, steps=2000, rate
             done[first] = repair(params, x, y, epsilon, direction, random)
             params = done[first].params
         taus = {name: between(tau, first / whole, last / whole) for name, tau in schedule.items()}
-        training = train_segment(params, x, y, coefficients, taus, last - first, rate, every, backend)
+        training = train(params, x, y, coefficients, taus, last - first, rate, every=every, backend=backend)
         training, params = training._replace(steps=first + training.steps), training.params
         kept.append(training.trajectory)
         if training.diverged:
@@ -259,17 +259,3 @@ def in_range(params):
 def joined(trajectories):
     """The segments' parameters in one; at an act the repaired ones."""
     return np.concatenate([*(rows[:-1] for rows in trajectories[:-1]), trajectories[-1]])
-
-
-def train_segment(params, x, y, coefficients, temperatures, steps, rate, every, backend):
-    from .annealing import train_balanced               # until train takes pairs
-    from .dispatch import coverage
-    taus = dict(temperatures)
-    if "balanced" in coefficients:
-        return train_balanced(params, x, y, coefficients, taus, steps, rate, 20, None, every, backend)[0]
-    pair = taus.get("coverage")
-    if not isinstance(pair, tuple):
-        return train(params, x, y, coefficients, taus, steps, rate, every=every, backend=backend)
-    schedule = iter(np.geomspace(*pair, steps + 1))
-    return train(params, x, y, {"annealed": coefficients["coverage"]}, {}, steps, rate, every=every,
-                 extra={"annealed": lambda p: coverage(p, x, float(next(schedule)), backend)}, backend=backend)

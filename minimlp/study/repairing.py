@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import checks
-from ..dispatch import init_params, prototypes
+from ..dispatch import init_params
 from ..repair import ACTS, EPSILON, segments, train_with_repair
-from .specialization import (FRAME_STEPS, LARGER_IS_BETTER, METRICS, TrainingConfig, is_record, measured,
-                             metric_table)
+from .specialization import FRAME_STEPS, TrainingConfig, is_record, measured
+from .specialization_claims import LARGER_IS_BETTER, METRICS, metric_table
 from .store import identity_of, key
 from .verdicts import Contrast, claim, compare
 
@@ -67,8 +67,9 @@ class RepairConfig(TrainingConfig):
         super().__post_init__()
         checks.temperature("coverage_temperature", self.coverage_temperature)
         checks.temperature("cold_temperature", self.cold_temperature)
+        pair = self.annealed_temperatures
         object.__setattr__(self, "annealed_temperatures", checks.temperature_range(
-            "annealed_temperatures", self.annealed_temperatures))
+            "annealed_temperatures", pair if isinstance(pair, (tuple, list)) else (pair,)))
         segments(self.acts, self.steps)
         checks.positive("epsilon", self.epsilon)
 
