@@ -13,6 +13,7 @@ SHADES = {"coverage": COLOURS["coverage"], "cold coverage": "#000000", "annealed
 LINES = {"": ((0, (4, 2)), "o"), ", restarted": ((0, (1, 1.5)), "s"), ", repaired": ("-", "^"),
          ", repaired at random": ((0, (6, 1.5, 1, 1.5)), "v")}
 COMPARED = (*TEMPERATURES, *(base + ", repaired" for base in TEMPERATURES), "balanced coverage")
+FAR = 0.1           # a birth that shows
 PANELS = (("reconstruction_error", "reconstruction error"), ("specialization_ratio", "specialization ratio"))
 
 
@@ -81,8 +82,8 @@ def positions(path, demo):
     x, steps, acts = demo["x"][:, 0], demo["steps"], demo["acts"]
     reach = min(2.5, 1.1 * max(np.abs(demo[arm]).max(initial=1) for arm in SHOWN))
     with saved(path, 1, len(SHOWN), height=3.8, sharey=True) as (figure, axes):
-        figure.suptitle(f"Prototypes of the same start, N = M = {len(x)}; dotted: acts of repair, dots: where "
-                        "units were born again", x=0.01, ha="left", fontsize=10)
+        figure.suptitle(f"Prototypes of the same start, N = M = {len(x)}; dotted: acts of repair, dots: born "
+                        f"again more than {FAR:g} away", x=0.01, ha="left", fontsize=10)
         for axis, arm in zip(axes[0], SHOWN):
             (base, kind), p = parts(arm), demo[arm]
             axis.axhspan(x.min(), x.max(), color=HULL, zorder=0)
@@ -104,12 +105,12 @@ def pieces(steps, acts):
 
 
 def mark_births(axis, steps, acts, p):
-    """A line at each act, and a dot where a prototype begins that has moved further than training moves it."""
+    """A line at each act, and a dot where a prototype is born again far away."""
     for act in acts:
         k = int(np.searchsorted(steps, act))
         axis.axvline(act, color="black", linewidth=0.8, linestyle=":")
         if k < len(p):
-            born = np.abs(p[k] - p[k - 1]) > 0.1
+            born = np.abs(p[k] - p[k - 1]) > FAR
             axis.plot(np.full(born.sum(), act), p[k][born], "o", color="black", markersize=3, zorder=3)
 
 
