@@ -111,7 +111,7 @@ def mark_births(axis, steps, acts, p):
         axis.axvline(act, color="black", linewidth=0.8, linestyle=":")
         if k < len(p):
             born = np.abs(p[k] - p[k - 1]) > FAR
-            axis.plot(np.full(born.sum(), act), p[k][born], "o", color="black", markersize=3, zorder=3)
+            axis.plot(np.full(born.sum(), act), p[k][born], "o", color=COLOURS["overlap"], markersize=4, zorder=3)
 
 
 def repair_figures(config, rows, summary, log):
