@@ -14,6 +14,7 @@ from .gaussian import prototypes
 from .landscape import incoming, unit_derivatives, value_and_gradient, with_units
 from .splitting import inner_hessian_and_floor
 from .structural import softmin
+from .train import temperatures_at
 
 DIRECTIONS = ("inner Hessian", "random")
 EPSILON = 0.1           # each copy's move in (w, b)
@@ -201,7 +202,6 @@ def train_with_repair(params, x, y, coefficients, temperatures, steps=2000, rate
         checks.choice("direction", direction, DIRECTIONS)
     checks.positive("epsilon", epsilon)
     cuts, schedule = segments(acts, steps, every), schedules(temperatures)
-    whole = max(steps, 1)
     random = np.random.default_rng(checks.seed(seed))
     done, kept = {}, []
     for first, last in zip(cuts, cuts[1:]):
@@ -211,8 +211,8 @@ def train_with_repair(params, x, y, coefficients, temperatures, steps=2000, rate
                 break
             done[first] = repair(params, x, y, epsilon, direction, random)
             params = done[first].params
-        taus = {name: between(tau, first / whole, last / whole) for name, tau in schedule.items()}
-        training = train(params, x, y, coefficients, taus, last - first, rate, every=every, backend=backend)
+        training = train(params, x, y, coefficients, between(schedule, first, last, steps), last - first, rate,
+                         every=every, backend=backend)
         training, params = training._replace(steps=first + training.steps), training.params
         kept.append(training.trajectory)
         if training.diverged:
@@ -241,11 +241,10 @@ def schedules(temperatures):
             else tau for name, tau in checks.mapping("temperatures", temperatures).items()}
 
 
-def between(tau, first, last):
-    """The part of a geometric schedule between two shares of the steps; a constant stays one."""
-    if not isinstance(tau, tuple):
-        return tau
-    return tuple(tau[0] * (tau[1] / tau[0]) ** share for share in (first, last))
+def between(schedule, first, last, steps):
+    """The temperatures of a segment: the part of each schedule between two steps."""
+    begin, end = (temperatures_at(schedule, step, steps) for step in (first, last))
+    return {name: (begin[name], end[name]) if isinstance(tau, tuple) else tau for name, tau in schedule.items()}
 
 
 def in_range(params):

@@ -10,7 +10,7 @@ from minimlp import (InputError, Params, coverage, forward, init_params, inner_h
                      specialization_ratio, split_neuron, train, train_with_repair, uniform_samples)
 from minimlp.cli import main
 from minimlp.landscape import incoming
-from minimlp.repair import handed_over, planned
+from minimlp.repair import between, handed_over, planned
 from minimlp.study import repairing
 from minimlp.study.repairing import ARMS, TEMPERATURES, RepairConfig
 from minimlp.study.runner import run_study
@@ -183,11 +183,10 @@ def test_the_control_starts_adam_anew_and_repairs_nothing():
 
 
 def test_a_temperature_goes_on_where_it_was():
-    from minimlp.repair import between
-    whole = np.geomspace(0.3, 1e-3, 21)
-    parts = [np.geomspace(*between((0.3, 1e-3), a / 20, b / 20), b - a + 1) for a, b in ((0, 12), (12, 20))]
+    schedule, whole = {"coverage": (0.3, 1e-3), "separation": 0.02}, np.geomspace(0.3, 1e-3, 21)
+    parts = [np.geomspace(*between(schedule, a, b, 20)["coverage"], b - a + 1) for a, b in ((0, 12), (12, 20))]
     assert np.allclose(np.concatenate([parts[0], parts[1][1:]]), whole, rtol=1e-14)
-    assert between(0.02, 0.3, 0.5) == 0.02
+    assert between(schedule, 3, 5, 20)["separation"] == 0.02
 
 
 def test_repair_uses_more_prototypes_than_coverage_alone():
