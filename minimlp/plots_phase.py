@@ -1,0 +1,184 @@
+"""The figures of `minimlp phase`, in the style of plots.py, from the study's stored results alone."""
+
+import matplotlib.patheffects as effects
+import numpy as np
+from matplotlib.colors import LogNorm, TwoSlopeNorm
+
+from .plots import COLOURS, drawn, mean_interval, saved
+from .study import phase
+from .study.temperature import ONE
+
+# Perceptually uniform: one with a middle where 0 matters, two without.
+CHANGE, ERROR, USAGE = "berlin", "cividis_r", "viridis"
+PREDICTED = "#F0E442"           # Okabe and Ito's yellow: apart from every map beneath
+OUTLINE = [effects.withStroke(linewidth=3.2, foreground="black")]
+LINES = {ONE: "-", phase.LEVEL: (0, (4, 2)), 0.0: (0, (1, 1.2))}
+X_LABELS = {"coverage": "temperature tau", "separation": "temperature tau",
+            "overlap": "2 / w^2 at the start", "balanced": "last temperature tau",
+            phase.PAIR: "separation's temperature tau"}
+TITLES = {phase.PAIR: "separation beside coverage", "balanced": "balanced coverage"}
+HELD_BACK = 0.02                # share of cells beyond each end of an error's colours
+
+
+def edges(values):
+    """Cell borders about the points of a logarithmic grid (G,): (G + 1,)."""
+    logs = np.log(values)
+    half = np.diff(logs) / 2 if len(logs) > 1 else np.array([0.5])
+    return np.exp(np.concatenate([[logs[0] - half[0]], logs[:-1] + half[:len(logs) - 1], [logs[-1] + half[-1]]]))
+
+
+def map_of(axis, config, values, **colours):
+    """A map (temperatures, coefficients) in colours, both axes logarithmic."""
+    mesh = axis.pcolormesh(edges(config.temperatures), edges(config.coefficients), values.T, **colours)
+    axis.set(xscale="log", yscale="log")
+    axis.grid(False)
+    axis.tick_params(which="minor", length=0)
+    return mesh
+
+
+def change_norm(values):
+    """Colours with 0 in the middle, as far to each side as the values go."""
+    return TwoSlopeNorm(0.0, min(-0.05, np.min(values)), max(0.05, np.max(values)))
+
+
+def overlay(axis, config, lines, size):
+    """The frontiers of one map, the predicted one, and where separation reaches the mean spacing."""
+    limits = axis.get_xlim(), axis.get_ylim()
+    axis.axvline(config.tied(1.0, size), color="white", linewidth=1, linestyle=":", path_effects=OUTLINE,
+                 label="tau = (range/N)^2")
+    for line in lines:
+        tau, found, low, high = (np.array([np.nan if value is None else value for value in line[name]], float)
+                                 for name in ("temperatures", "coefficient", "low", "high"))
+        axis.plot(tau, found, color="white", linestyle=LINES[line["level"]], path_effects=OUTLINE,
+                  marker="o", markersize=2.5, label=phase_label(line))
+        axis.vlines(tau, low, high, color="white", linewidth=1)
+    if lines and lines[0]["predicted"]:
+        axis.plot(lines[0]["temperatures"], [np.nan if value is None else value for value in lines[0]["predicted"]],
+                  color=PREDICTED, path_effects=OUTLINE, label="predicted balance of push and pull")
+    axis.set(xlim=limits[0], ylim=limits[1])
+
+
+def phase_label(line):
+    """A frontier in the legend."""
+    if line["level"] == 0:
+        return "as many out as with no structural loss"
+    amount = line["level"] if line["level"] == ONE else f"{line['level']:.0%} of the prototypes"
+    than = "" if line["against"] == "none" else f" than under {line['against']}"
+    return f"{amount} {'fewer' if line['diagram'] in phase.ATTRACTORS else 'more'} out{than}"
+
+
+def lines_of(summary, name, size):
+    return [line for line in summary["frontiers"] if (line["diagram"], line["size"]) == (name, size)]
+
+
+def diagram(path, name, maps, summary):
+    """One loss: what it changes in the expelled fraction, the error and the ratio, for each size."""
+    config = maps.config
+    table = {"expelled fraction, less the baseline's": (
+                 lambda size: maps.excess(name, size, summary_baseline(name)).mean(axis=0), CHANGE),
+             "reconstruction error": (lambda size: maps.grid(name, size, "reconstruction_error").mean(axis=0), ERROR),
+             "specialization ratio": (lambda size: maps.grid(name, size, "specialization_ratio").mean(axis=0), USAGE)}
+    columns = len(config.sizes)
+    with saved(path, 3, columns, height=8.6, sharex=True, sharey=True) as (figure, axes):
+        for row, (title, (values, colours)) in zip(axes, table.items()):
+            found = [values(size) for size in config.sizes]
+            norm = change_norm(found) if colours == CHANGE else LogNorm(
+                *np.quantile(found, [HELD_BACK, 1 - HELD_BACK])) if colours == ERROR else None
+            limits = {"norm": norm} if norm else {"vmin": np.min(found), "vmax": np.max(found)}
+            for axis, size, values in zip(row, config.sizes, found):
+                mesh = map_of(axis, config, values, cmap=colours, **limits)
+                overlay(axis, config, lines_of(summary, name, size), size)
+            figure.colorbar(mesh, ax=list(row), label=title, pad=0.01, aspect=14,
+                            extend="both" if colours == ERROR else "neither")
+            row[0].set_ylabel("coefficient lambda")
+        for axis, size in zip(axes[0], config.sizes):
+            axis.set_title(f"N = M = {size}")
+        for axis in axes[-1]:
+            axis.set_xlabel(X_LABELS[name])
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 3), fontsize=9,
+                      facecolor="#8C8C8C", frameon=True, labelcolor="white",
+                      title=f"{TITLES.get(name, name)}: mean over {config.seeds} seeds")
+
+
+def summary_baseline(name):
+    """What a diagram's expelled fraction is held against on its map: its first frontier's baseline."""
+    return phase.LEVELS[name][0][0]
+
+
+def overview(path, maps, rows, summary):
+    """All diagrams at about twenty units in one, and the claim."""
+    config = maps.config
+    size = min(config.sizes, key=lambda size: abs(size - 20))
+    found = {name: maps.excess(name, size, summary_baseline(name)).mean(axis=0) for name in config.losses}
+    norm = change_norm(list(found.values()))
+    with saved(path, 2, 3, height=6.2) as (figure, axes):
+        for axis in axes.flat[len(found):-1]:
+            axis.set_visible(False)
+        for axis, (name, values) in zip(axes.flat, found.items()):
+            mesh = map_of(axis, config, values, cmap=CHANGE, norm=norm)
+            overlay(axis, config, [line for line in lines_of(summary, name, size) if line["level"] == ONE], size)
+            axis.set(title=TITLES.get(name, name), xlabel=X_LABELS[name])
+        for axis in axes[:, 0]:
+            axis.set_ylabel("coefficient lambda")
+        figure.colorbar(mesh, ax=list(axes[0]), pad=0.01, aspect=14,
+                        label="expelled fraction,\nless the baseline's")
+        gain_by_size(axes[1, 2], rows, config)
+        handles = {label: handle for axis in axes.flat[:-1] for handle, label in zip(*axis.get_legend_handles_labels())}
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, fontsize=9,
+                      facecolor="#8C8C8C", frameon=True, labelcolor="white",
+                      title=f"N = M = {size}, mean over {config.seeds} seeds")
+
+
+def gain_by_size(axis, rows, config):
+    """What separation with its temperature tied to the data adds to coverage, on the fresh seeds."""
+    seeds = config.fresh_range()
+    sizes = np.array(config.claim_sizes)
+    for metric, colour, nudge, label in (
+            ("specialization_ratio", COLOURS["separation"], 0.96, "specialization ratio"),
+            ("reconstruction_error", COLOURS["fit"], 1.04, "error, as a share of it")):
+        differences = phase.gains(rows, config, seeds, config.ratio, metric)
+        if metric == "reconstruction_error":
+            negative = phase.gains(rows, config, seeds, config.ratio, metric, 0.0)
+            differences = {size: d / np.mean(negative[size] - d) for size, d in differences.items()}
+        stats = np.array([mean_interval(differences[size]) for size in sizes])
+        axis.errorbar(sizes * nudge, stats[:, 0], abs(stats[:, 1:] - stats[:, :1]).T, fmt="o", markersize=4,
+                      capsize=2, color=colour, label=label)
+    axis.axhline(0, color="black", linewidth=0.8)
+    axis.set(xscale="log", xlabel="N = M", title=f"added by separation at\ntau = {config.ratio:g} (range/N)^2")
+    axis.set_xticks(sizes, [str(size) for size in sizes])
+    axis.xaxis.minorticks_off()
+    axis.legend(fontsize=8)
+
+
+def collapse(path, config, summary):
+    """The frontier in the units of the law, tau / (range/N)^2: one curve for all sizes if it holds."""
+    names = [name for name in ("separation", phase.PAIR) if name in config.losses]
+    shades = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
+    with saved(path, 1, len(names), height=3.9, sharey=True) as (_, axes):
+        for axis, name in zip(axes[0], names):
+            for size, shade in zip(config.sizes, shades):
+                line = next(line for line in lines_of(summary, name, size) if line["level"] == ONE)
+                scaled = np.array(line["temperatures"]) / config.tied(1.0, size)
+                value, low, high = (np.array([np.nan if value is None else value for value in line[name]], float)
+                                    for name in ("coefficient", "low", "high"))
+                axis.errorbar(scaled, value, [value - low, high - value], fmt="o", markersize=4, capsize=2,
+                              color=shade, label=f"N = {size}, measured")
+                if line["predicted"]:
+                    axis.plot(scaled, [np.nan if value is None else value for value in line["predicted"]],
+                              color=shade, label=f"N = {size}, predicted")
+            axis.set(xscale="log", yscale="log", xlabel="tau / (range/N)^2", title=TITLES.get(name, name),
+                     ylim=(config.coefficients[0], config.coefficients[-1]))
+            axis.legend(fontsize=8.5)
+        axes[0, 0].set_ylabel("least lambda with\none prototype more out")
+
+
+def phase_figures(config, rows, summary, log):
+    """All figures of `minimlp phase`, from its log; returns their paths."""
+    maps = phase.Maps(rows, config)
+    figures = {"phase.png": lambda path: overview(path, maps, rows, summary)}
+    for name in config.losses:
+        figures[f"{name.replace('+', '_')}.png"] = lambda path, name=name: diagram(path, name, maps, summary)
+    if {"separation", phase.PAIR} & {*config.losses}:
+        figures["frontier.png"] = lambda path: collapse(path, config, summary)
+    return drawn(log.directory, figures)
