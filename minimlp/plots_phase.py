@@ -1,8 +1,8 @@
 """The figures of `minimlp phase`, in the style of plots.py, from the study's stored results alone."""
 
-import matplotlib.patheffects as effects
 import numpy as np
 from matplotlib.colors import LogNorm, TwoSlopeNorm
+from matplotlib.lines import Line2D
 
 from .plots import COLOURS, drawn, mean_interval, saved
 from .study import phase
@@ -11,12 +11,12 @@ from .study.temperature import ONE
 # Perceptually uniform: one with a middle where 0 matters, two without.
 CHANGE, ERROR, USAGE = "berlin", "cividis_r", "viridis"
 PREDICTED = "#F0E442"           # Okabe and Ito's yellow: apart from every map beneath
-OUTLINE = [effects.withStroke(linewidth=3.2, foreground="black")]
-LINES = {ONE: "-", phase.LEVEL: (0, (4, 2)), 0.0: (0, (1, 1.2))}
+LINES = {ONE: {}, phase.LEVEL: {"linestyle": (0, (4, 2))}, 0.0: {"color": "#CC79A7"}}
 X_LABELS = {"coverage": "temperature tau", "separation": "temperature tau",
             "overlap": "2 / w^2 at the start", "balanced": "last temperature tau",
             phase.PAIR: "separation's temperature tau"}
 TITLES = {phase.PAIR: "separation beside coverage", "balanced": "balanced coverage"}
+SHADES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
 HELD_BACK = 0.02                # share of cells beyond each end of an error's colours
 
 
@@ -36,72 +36,108 @@ def map_of(axis, config, values, **colours):
     return mesh
 
 
+def outlined(axis, x, y, color="white", width=1.6, **options):
+    """A line that shows on every colour: over a wider black one, which is whole where it is dashed."""
+    axis.plot(x, y, color="black", linewidth=width + 1.6)
+    axis.plot(x, y, color=color, linewidth=width, **options)
+
+
+def numbers(values):
+    return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+
+def overlay(axis, config, lines, size):
+    """The frontiers of one map, the predicted one, and where the reach is the mean spacing."""
+    limits = axis.get_xlim(), axis.get_ylim()
+    outlined(axis, [config.tied(1.0, size)] * 2, limits[1], width=1, linestyle=(0, (1, 1.5)),
+             label="law: tau = (range/N)^2")
+    for line in lines:
+        tau, found, low, high = (numbers(line[name]) for name in ("temperatures", "coefficient", "low", "high"))
+        axis.vlines(tau, low, high, color="white", linewidth=1)
+        outlined(axis, tau, found, marker="o", markersize=2.5, label=line_label(line), **LINES[line["level"]])
+    if lines and lines[0]["predicted"]:
+        outlined(axis, lines[0]["temperatures"], numbers(lines[0]["predicted"]), PREDICTED,
+                 label="predicted: push = pull")
+    axis.set(xlim=limits[0], ylim=limits[1])
+
+
+def line_label(line):
+    """A frontier in the legend."""
+    if line["level"] == 0:
+        return "as many out as with neither"
+    amount = line["level"] if line["level"] == ONE else f"{line['level']:.0%}"
+    than = "" if line["against"] == "none" else f" than under {line['against']}"
+    return f"{amount} {'fewer' if line['diagram'] in phase.ATTRACTORS else 'more'} out{than}"
+
+
+def legend(figure, handles, title):
+    """Above the maps."""
+    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=2, fontsize=9, title=title,
+                  alignment="left", handlelength=3)
+
+
+def marks(axes):
+    """Handles by label, each with the black line under it."""
+    return {label: (Line2D([], [], color="black", linewidth=handle.get_linewidth() + 1.6), handle)
+            for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+
+
 def change_norm(values):
     """Colours with 0 in the middle, as far to each side as the values go."""
     return TwoSlopeNorm(0.0, min(-0.05, np.min(values)), max(0.05, np.max(values)))
 
 
-def overlay(axis, config, lines, size):
-    """The frontiers of one map, the predicted one, and where separation reaches the mean spacing."""
-    limits = axis.get_xlim(), axis.get_ylim()
-    axis.axvline(config.tied(1.0, size), color="white", linewidth=1, linestyle=":", path_effects=OUTLINE,
-                 label="tau = (range/N)^2")
-    for line in lines:
-        tau, found, low, high = (np.array([np.nan if value is None else value for value in line[name]], float)
-                                 for name in ("temperatures", "coefficient", "low", "high"))
-        axis.plot(tau, found, color="white", linestyle=LINES[line["level"]], path_effects=OUTLINE,
-                  marker="o", markersize=2.5, label=phase_label(line))
-        axis.vlines(tau, low, high, color="white", linewidth=1)
-    if lines and lines[0]["predicted"]:
-        axis.plot(lines[0]["temperatures"], [np.nan if value is None else value for value in lines[0]["predicted"]],
-                  color=PREDICTED, path_effects=OUTLINE, label="predicted balance of push and pull")
-    axis.set(xlim=limits[0], ylim=limits[1])
-
-
-def phase_label(line):
-    """A frontier in the legend."""
-    if line["level"] == 0:
-        return "as many out as with no structural loss"
-    amount = line["level"] if line["level"] == ONE else f"{line['level']:.0%} of the prototypes"
-    than = "" if line["against"] == "none" else f" than under {line['against']}"
-    return f"{amount} {'fewer' if line['diagram'] in phase.ATTRACTORS else 'more'} out{than}"
+def change_bar(figure, mesh, axes, label):
+    """A colour bar with round numbers on both sides of 0."""
+    bar = figure.colorbar(mesh, ax=axes, label=label, pad=0.01, aspect=14)
+    low, high = mesh.norm.vmin, mesh.norm.vmax
+    below, above = -0.05 if low > -0.12 else -0.1, 0.2 if high > 0.35 else 0.05
+    bar.set_ticks([*np.arange(below, low, below)[::-1], *np.arange(0, high, above)])
 
 
 def lines_of(summary, name, size):
     return [line for line in summary["frontiers"] if (line["diagram"], line["size"]) == (name, size)]
 
 
+def limits_of(values, colours):
+    """What the ends of the colours stand for."""
+    if colours == CHANGE:
+        return {"norm": change_norm(values)}
+    if colours == ERROR:
+        low, high = np.quantile(values, [HELD_BACK, 1 - HELD_BACK])
+        return {"norm": LogNorm(low or 1e-300, max(high, 1.01 * low or 1.0))}
+    return {"vmin": np.min(values), "vmax": np.max(values)}
+
+
 def diagram(path, name, maps, summary):
     """One loss: what it changes in the expelled fraction, the error and the ratio, for each size."""
     config = maps.config
     table = {"expelled fraction, less the baseline's": (
-                 lambda size: maps.excess(name, size, summary_baseline(name)).mean(axis=0), CHANGE),
+                 lambda size: maps.excess(name, size, baseline_of(name)).mean(axis=0), CHANGE),
              "reconstruction error": (lambda size: maps.grid(name, size, "reconstruction_error").mean(axis=0), ERROR),
              "specialization ratio": (lambda size: maps.grid(name, size, "specialization_ratio").mean(axis=0), USAGE)}
     columns = len(config.sizes)
     with saved(path, 3, columns, height=8.6, sharex=True, sharey=True) as (figure, axes):
         for row, (title, (values, colours)) in zip(axes, table.items()):
             found = [values(size) for size in config.sizes]
-            norm = change_norm(found) if colours == CHANGE else LogNorm(
-                *np.quantile(found, [HELD_BACK, 1 - HELD_BACK])) if colours == ERROR else None
-            limits = {"norm": norm} if norm else {"vmin": np.min(found), "vmax": np.max(found)}
+            limits = limits_of(found, colours)
             for axis, size, values in zip(row, config.sizes, found):
                 mesh = map_of(axis, config, values, cmap=colours, **limits)
                 overlay(axis, config, lines_of(summary, name, size), size)
-            figure.colorbar(mesh, ax=list(row), label=title, pad=0.01, aspect=14,
-                            extend="both" if colours == ERROR else "neither")
+            if colours == CHANGE:
+                change_bar(figure, mesh, list(row), title)
+            else:
+                figure.colorbar(mesh, ax=list(row), label=title, pad=0.01, aspect=14,
+                                extend="both" if colours == ERROR else "neither")
             row[0].set_ylabel("coefficient lambda")
         for axis, size in zip(axes[0], config.sizes):
             axis.set_title(f"N = M = {size}")
         for axis in axes[-1]:
             axis.set_xlabel(X_LABELS[name])
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 3), fontsize=9,
-                      facecolor="#8C8C8C", frameon=True, labelcolor="white",
-                      title=f"{TITLES.get(name, name)}: mean over {config.seeds} seeds")
+        legend(figure, marks([axes[0, 0]]), f"{TITLES.get(name, name)}, mean over {config.seeds} seeds")
 
 
-def summary_baseline(name):
+def baseline_of(name):
     """What a diagram's expelled fraction is held against on its map: its first frontier's baseline."""
     return phase.LEVELS[name][0][0]
 
@@ -110,7 +146,7 @@ def overview(path, maps, rows, summary):
     """All diagrams at about twenty units in one, and the claim."""
     config = maps.config
     size = min(config.sizes, key=lambda size: abs(size - 20))
-    found = {name: maps.excess(name, size, summary_baseline(name)).mean(axis=0) for name in config.losses}
+    found = {name: maps.excess(name, size, baseline_of(name)).mean(axis=0) for name in config.losses}
     norm = change_norm(list(found.values()))
     with saved(path, 2, 3, height=6.2) as (figure, axes):
         for axis in axes.flat[len(found):-1]:
@@ -121,13 +157,12 @@ def overview(path, maps, rows, summary):
             axis.set(title=TITLES.get(name, name), xlabel=X_LABELS[name])
         for axis in axes[:, 0]:
             axis.set_ylabel("coefficient lambda")
-        figure.colorbar(mesh, ax=list(axes[0]), pad=0.01, aspect=14,
-                        label="expelled fraction,\nless the baseline's")
+        change_bar(figure, mesh, list(axes[0]), "expelled fraction,\nless without the loss")
         gain_by_size(axes[1, 2], rows, config)
-        handles = {label: handle for axis in axes.flat[:-1] for handle, label in zip(*axis.get_legend_handles_labels())}
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, fontsize=9,
-                      facecolor="#8C8C8C", frameon=True, labelcolor="white",
-                      title=f"N = M = {size}, mean over {config.seeds} seeds")
+        shown = {label: handle for label, handle in marks(axes.flat[:-1]).items() if ONE not in label}
+        shown["one prototype more out (coverages: fewer) than without the loss"] = next(
+            handle for label, handle in marks(axes.flat[:-1]).items() if ONE in label)
+        legend(figure, shown, f"N = M = {size}, mean over {config.seeds} seeds")
 
 
 def gain_by_size(axis, rows, config):
@@ -154,10 +189,9 @@ def gain_by_size(axis, rows, config):
 def collapse(path, config, summary):
     """The frontier in the units of the law, tau / (range/N)^2: one curve for all sizes if it holds."""
     names = [name for name in ("separation", phase.PAIR) if name in config.losses]
-    shades = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
     with saved(path, 1, len(names), height=3.9, sharey=True) as (_, axes):
         for axis, name in zip(axes[0], names):
-            for size, shade in zip(config.sizes, shades):
+            for size, shade in zip(config.sizes, SHADES):
                 line = next(line for line in lines_of(summary, name, size) if line["level"] == ONE)
                 scaled = np.array(line["temperatures"]) / config.tied(1.0, size)
                 value, low, high = (np.array([np.nan if value is None else value for value in line[name]], float)
