@@ -105,6 +105,7 @@ def test_the_choice_is_shown_on_the_seeds_that_do_not_judge():
 def test_exploration_and_judgement_share_no_seed():
     config = PhaseConfig()
     assert not {*config.seed_range()} & {*config.fresh_range()} and len(config.fresh_range()) == 30
+    assert config.tied(0.05, 20) == pytest.approx(5e-4)
     runs = config.runs()
     assert len({json.dumps(run) for run in runs}) == len(runs)
     assert all(sum(run["diagram"] == name for run in runs) >= 2000 for name in phase.DIAGRAMS)
