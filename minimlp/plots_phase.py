@@ -58,6 +58,8 @@ def overlay(axis, config, lines, size):
     if lines and lines[0]["predicted"]:
         outlined(axis, lines[0]["temperatures"], numbers(lines[0]["predicted"]), PREDICTED,
                  label="predicted: push = pull")
+        axis.plot(config.tied(config.ratio, size), config.coefficient, "*", color=PREDICTED, markersize=11,
+                  markeredgecolor="black", label=f"the claim: tau = {config.ratio:g} (range/N)^2")
     axis.set(xlim=limits[0], ylim=limits[1])
 
 
@@ -79,20 +81,19 @@ def legend(figure, handles, title):
 def marks(axes):
     """Handles by label, each with the black line under it."""
     return {label: (Line2D([], [], color="black", linewidth=handle.get_linewidth() + 1.6), handle)
-            for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+            if handle.get_linestyle() != "None" else handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
 
 
 def change_norm(values):
-    """Colours with 0 in the middle, as far to each side as the values go."""
-    return TwoSlopeNorm(0.0, min(-0.05, np.min(values)), max(0.05, np.max(values)))
+    """Colours with 0 in the middle, as far to each side as the values go, and 0.2 at least."""
+    return TwoSlopeNorm(0.0, min(-0.2, np.min(values)), max(0.2, np.max(values)))
 
 
 def change_bar(figure, mesh, axes, label):
     """A colour bar with round numbers on both sides of 0."""
     bar = figure.colorbar(mesh, ax=axes, label=label, pad=0.01, aspect=14)
     low, high = mesh.norm.vmin, mesh.norm.vmax
-    below, above = -0.05 if low > -0.12 else -0.1, 0.2 if high > 0.35 else 0.05
-    bar.set_ticks([*np.arange(below, low, below)[::-1], *np.arange(0, high, above)])
+    bar.set_ticks([*np.arange(-0.1, low - 1e-9, -0.1)[::-1], *np.arange(0, high + 1e-9, 0.2 if high > 0.4 else 0.1)])
 
 
 def lines_of(summary, name, size):
