@@ -79,9 +79,11 @@ def legend(figure, handles, title):
 
 
 def marks(axes):
-    """Handles by label, each with the black line under it."""
-    return {label: (Line2D([], [], color="black", linewidth=handle.get_linewidth() + 1.6), handle)
-            if handle.get_linestyle() != "None" else handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+    """Handles by label, a line's with the black one under it."""
+    found = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+    return {label: handle if handle.get_linestyle() == "None" else
+            (Line2D([], [], color="black", linewidth=handle.get_linewidth() + 1.6), handle)
+            for label, handle in found.items()}
 
 
 def change_norm(values):

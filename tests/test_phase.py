@@ -127,7 +127,8 @@ RUNS = [("none", 0.0, 0.0, {}, {}), ("coverage", 0.1, 0.3, {"coverage": 0.3}, {"
         ("separation", 0.1, 0.3, {"separation": 0.3}, {"separation": 0.1}),
         ("overlap", 0.125, 0.3, {"overlap": 0.3}, {}), ("overlap", 0.125, 0.0, {}, {}),
         ("coverage+separation", 0.0, 0.0, {"coverage": 0.1}, {"coverage": 0.02}),
-        ("coverage+separation", 0.5, 0.3, {"coverage": 0.1, "separation": 0.3}, {"coverage": 0.02, "separation": 0.5}),
+        ("coverage+separation", 0.5, 0.3, {"coverage": 0.1, "separation": 0.3},
+         {"coverage": 0.02, "separation": 0.5}),
         ("claim", 0.0, 0.1, {"coverage": 0.1}, {"coverage": 0.02}),
         ("claim", 0.5, 0.1, {"coverage": 0.1, "separation": 0.1}, {"coverage": 0.02, "separation": 0.5})]
 
@@ -222,6 +223,6 @@ def test_the_stored_digest_is_that_of_the_parameters_trained_again():
 def test_rows_are_the_same_on_a_dask_cluster():
     distributed = pytest.importorskip("distributed")
     config = PhaseConfig(**{**SMALL, "sizes": (3,), "losses": ("separation",)})
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-        with distributed.Client(cluster) as client:
-            assert run_study(config, executor=client.get_executor()) == run_study(config)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True,
+                                  dashboard_address=None) as cluster, distributed.Client(cluster) as client:
+        assert run_study(config, executor=client.get_executor()) == run_study(config)
