@@ -161,6 +161,10 @@ def test_maps_hold_each_run_against_its_baseline_and_a_diverged_one_as_the_worst
     np.testing.assert_allclose(maps.excess("overlap", 4)[1], np.broadcast_to(10 * weights, (2, 3)))
     assert maps.grid("overlap", 4, "fit_error")[0, 1, 0] == np.max(maps.grid("overlap", 4, "fit_error"))
     assert maps.grid("overlap", 4, "specialization_ratio")[0, 1, 0] == 0.001
+    cells = {(cell["diagram"], cell["by"]): (cell["temperature"], cell["coefficient"])
+             for cell in phase.best_cells(maps)}
+    assert cells["separation", "specialization_ratio"] == (0.1, 1.0)
+    assert cells["separation", "reconstruction_error"] == (0.001, 0.01)
 
 
 @pytest.mark.parametrize("settings, message", [

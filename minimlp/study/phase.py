@@ -230,6 +230,29 @@ def frontiers(maps):
     return found
 
 
+def best_cells(maps):
+    """The cell of each map with the highest specialization ratio, and the one with the lowest error.
+
+    Means over the seeds by which they were picked, so somewhat too good.
+
+    Returns
+    -------
+    list of dict
+        "diagram", "size", "by", "temperature", "coefficient" and the means of both metrics there.
+    """
+    config, found = maps.config, []
+    for name in config.losses:
+        for size in config.sizes:
+            usage, error = (maps.grid(name, size, metric).mean(axis=0)
+                            for metric in ("specialization_ratio", "reconstruction_error"))
+            for by, cell in (("specialization_ratio", np.argmax(usage)), ("reconstruction_error", np.argmin(error))):
+                k, l = np.unravel_index(cell, usage.shape)
+                found.append({"diagram": name, "size": size, "by": by, "temperature": config.temperatures[k],
+                              "coefficient": config.coefficients[l], "specialization_ratio": float(usage[k, l]),
+                              "reconstruction_error": float(error[k, l])})
+    return found
+
+
 def laws(rows, config):
     """tau* ~ N^exponent of separation at each coefficient, alone and beside coverage, by one prototype.
 
@@ -297,11 +320,13 @@ def claims(rows, config):
 
 def summary(rows, config, log):
     """What summary.json holds: identity, the claims, what was tried, frontiers, laws, diverged runs."""
+    maps = Maps(rows, config)
     return {**config.identity(),
             "claims": [{**asdict(c), "contrasts": [{**asdict(contrast), "verdict": contrast.verdict}
                                                    for contrast in c.contrasts]}
                        for c in claims(rows, config)],
             "explored": explored(rows, config),
-            "frontiers": frontiers(Maps(rows, config)),
+            "frontiers": frontiers(maps),
+            "best": best_cells(maps),
             "laws": laws(rows, config),
             "diverged": [{name: row[name] for name in COLUMNS[:5]} for row in rows if row["diverged"]]}

@@ -5,7 +5,8 @@ from .text import aligned, short
 
 def tables(summary):
     """The study's tables as text, from what `phase.summary` made."""
-    return "\n\n".join([explored(summary["explored"]), *frontiers(summary["frontiers"]), laws(summary["laws"])])
+    return "\n\n".join([explored(summary["explored"]), *frontiers(summary["frontiers"]), laws(summary["laws"]),
+                        best(summary["best"])])
 
 
 def explored(rows):
@@ -58,3 +59,11 @@ def laws(rows):
              short(row["exponent"]), short(row["low"]), short(row["high"]), row["verdict"]] for row in rows]
     return body and aligned(["tau* ~ N^exponent, one prototype", "lambda", "over N =", "exponent", "low", "high",
                              "tau* ~ N^-2"], body) or "no law: separation was not run"
+
+
+def best(cells):
+    """Where on each map the most prototypes specialize, and where the error is lowest."""
+    body = [[cell["diagram"], cell["size"], cell["by"].replace("_", " "), f"{cell['temperature']:g}",
+             f"{cell['coefficient']:g}", f"{cell['specialization_ratio']:.3f}", f"{cell['reconstruction_error']:.3f}"]
+            for cell in cells]
+    return aligned(["best cell (picked on these seeds)", "N", "by", "tau", "lambda", "ratio", "error"], body)
