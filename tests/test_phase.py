@@ -103,8 +103,11 @@ def test_the_choice_is_shown_on_the_seeds_that_do_not_judge():
 
 
 def test_exploration_and_judgement_share_no_seed():
+    for settings in ({}, {"seeds": 4}, {"seeds": 20}, {"first_seed": 30}):
+        config = PhaseConfig(**settings)
+        assert not {*config.seed_range(), *range(10)} & {*config.fresh_range()}
+        assert len(config.fresh_range()) == 30
     config = PhaseConfig()
-    assert not {*config.seed_range()} & {*config.fresh_range()} and len(config.fresh_range()) == 30
     assert config.tied(0.05, 20) == pytest.approx(5e-4)
     runs = config.runs()
     assert len({json.dumps(run) for run in runs}) == len(runs)
