@@ -109,13 +109,16 @@ def add_phase(commands):
     """Paper A's losses over a grid of coefficients and temperatures."""
     phase = commands.add_parser("phase", help="train over coefficients and temperatures; find where each loss "
                                 "expels, and whether separation helps beside coverage",
-                                description="Phase diagrams: by default 13 temperatures, 11 coefficients, sizes "
-                                "10, 20 and 50 and ten seeds for each loss, and for separation beside coverage; "
+                                description="Phase diagrams: by default 13 temperatures (balanced coverage: 7), 11 "
+                                "coefficients, sizes 10, 20 and 50 and ten seeds for each loss, and for separation "
+                                "beside coverage; "
                                 "and the claim at sizes 3 to 100, on thirty seeds more.")
     phase.add_argument("--losses", type=comma_list(str), help="which diagrams, comma-separated: coverage, "
                        "separation, overlap, balanced, coverage+separation (all)")
     phase.add_argument("--temperatures", type=comma_list(float), help="tau, comma-separated (default: 13 from "
                        "1e-5 to 10)")
+    phase.add_argument("--balanced-temperatures", type=comma_list(float), help="last tau of balanced coverage, "
+                       "comma-separated (default: 7 from 1e-5 to 10)")
     phase.add_argument("--coefficients", type=comma_list(float), help="lambda, comma-separated (default: 11 from "
                        "1e-4 to 10)")
     phase.add_argument("--coverage-temperature", type=float, help="tau of coverage beside separation (0.02)")
@@ -199,6 +202,7 @@ def run_phase_command(args):
     from . import plots_phase
     from .study import phase
     quick = {"sizes": (20,), "seeds": 4, "temperatures": (1e-4, 1e-3, 1e-2, 0.1, 1.0), "fresh_seeds": 10,
+             "balanced_temperatures": (1e-3, 0.1, 1.0),
              "coefficients": (1e-4, 1e-3, 1e-2, 0.1, 1.0), "claim_sizes": (5, 20, 50), "ratios": (0.02, 0.05, 0.2)}
     return conduct(args, phase, phase.PhaseConfig, quick, plots_phase.phase_figures)
 

@@ -27,9 +27,9 @@ def edges(values):
     return np.exp(np.concatenate([[logs[0] - half[0]], logs[:-1] + half[:len(logs) - 1], [logs[-1] + half[-1]]]))
 
 
-def map_of(axis, config, values, **colours):
-    """A map (temperatures, coefficients) in colours, both axes logarithmic."""
-    mesh = axis.pcolormesh(edges(config.temperatures), edges(config.coefficients), values.T, **colours)
+def map_of(axis, config, name, values, **colours):
+    """A diagram's map (temperatures, coefficients) in colours, both axes logarithmic."""
+    mesh = axis.pcolormesh(edges(config.temperatures_of(name)), edges(config.coefficients), values.T, **colours)
     axis.set(xscale="log", yscale="log")
     axis.grid(False)
     axis.tick_params(which="minor", length=0)
@@ -125,7 +125,7 @@ def diagram(path, name, maps, summary):
             found = [values(size) for size in config.sizes]
             limits = limits_of(found, colours)
             for axis, size, values in zip(row, config.sizes, found):
-                mesh = map_of(axis, config, values, cmap=colours, **limits)
+                mesh = map_of(axis, config, name, values, cmap=colours, **limits)
                 overlay(axis, config, lines_of(summary, name, size), size)
             if colours == CHANGE:
                 change_bar(figure, mesh, list(row), title)
@@ -155,7 +155,7 @@ def overview(path, maps, rows, summary):
         for axis in axes.flat[len(found):-1]:
             axis.set_visible(False)
         for axis, (name, values) in zip(axes.flat, found.items()):
-            mesh = map_of(axis, config, values, cmap=CHANGE, norm=norm)
+            mesh = map_of(axis, config, name, values, cmap=CHANGE, norm=norm)
             overlay(axis, config, [line for line in lines_of(summary, name, size) if line["level"] == ONE], size)
             axis.set(title=TITLES.get(name, name), xlabel=X_LABELS[name])
         for axis in axes[:, 0]:

@@ -14,8 +14,9 @@ from minimlp.study.specialization import METRICS, measured
 from minimlp.study.store import RunLog
 
 SMALL = {"sizes": (3, 4), "seeds": 2, "steps": 10, "temperatures": (0.001, 0.1), "coefficients": (0.01, 0.1, 1.0),
-         "claim_sizes": (3, 20), "ratios": (0.05, 0.1), "fresh_seeds": 2}
+         "claim_sizes": (3, 20), "ratios": (0.05, 0.1), "fresh_seeds": 2, "balanced_temperatures": (0.01,)}
 COMMAND = ["phase", "--sizes", "3,4", "--seeds", "2", "--steps", "10", "--temperatures", "0.1,0.001", "--jobs", "1",
+           "--balanced-temperatures", "0.01",
            "--coefficients", "0.01,0.1,1", "--claim-sizes", "3", "--fresh-seeds", "2", "--backend", "numpy"]
 WEIGHTS = np.array([0.01, 0.1, 1.0, 10.0])
 
@@ -128,6 +129,7 @@ def test_a_start_of_another_width_keeps_its_prototypes():
 
 RUNS = [("none", 0.0, 0.0, {}, {}), ("coverage", 0.1, 0.3, {"coverage": 0.3}, {"coverage": 0.1}),
         ("separation", 0.1, 0.3, {"separation": 0.3}, {"separation": 0.1}),
+        ("balanced", 0.1, 0.3, {"balanced": 0.3}, {"balanced": (0.3, 0.1)}),
         ("overlap", 0.125, 0.3, {"overlap": 0.3}, {}), ("overlap", 0.125, 0.0, {}, {}),
         ("coverage+separation", 0.0, 0.0, {"coverage": 0.1}, {"coverage": 0.02}),
         ("coverage+separation", 0.5, 0.3, {"coverage": 0.1, "separation": 0.3},
@@ -176,7 +178,8 @@ def test_maps_hold_each_run_against_its_baseline_and_a_diverged_one_as_the_worst
     ({"coefficients": (0.0,)}, "coefficients = 0"), ({"coefficients": (float("inf"),)}, "coefficients = inf"),
     ({"ratio": 0}, "ratio = 0"), ({"ratios": (-1,)}, "ratios = -1"), ({"claim_sizes": (0,)}, "claim_sizes = 0"),
     ({"fresh_seeds": 0}, "fresh_seeds = 0"), ({"sizes": (2.5,)}, "sizes = 2.5"),
-    ({"coverage_temperature": 0}, "coverage_temperature = 0")])
+    ({"coverage_temperature": 0}, "coverage_temperature = 0"),
+    ({"balanced_temperatures": (0,)}, "balanced_temperatures = 0")])
 def test_bad_settings_are_named_with_their_value(settings, message):
     with pytest.raises(InputError, match=message):
         PhaseConfig(**settings)
@@ -213,7 +216,7 @@ def test_the_command_writes_maps_frontiers_and_claims_and_redraws_the_same(tmp_p
         assert (out / name).read_bytes() == before[name], name
 
 
-@pytest.mark.parametrize("losses", ["coverage", "overlap"])
+@pytest.mark.parametrize("losses", ["coverage", "overlap", "balanced"])
 def test_one_diagram_alone_with_one_temperature(losses, tmp_path):
     arguments = [*COMMAND, "--losses", losses, "--out", str(tmp_path / "out"), "--seeds", "1", "--sizes", "3"]
     assert main([*arguments, "--temperatures", "0.1", "--coefficients", "0.1"]) == 0

@@ -11,11 +11,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from .. import checks
-from ..annealing import TEMPERATURES as ANNEALING
 from ..dispatch import init_params, train
 from ..gaussian import Params
 from .frontier import estimate_frontier, off_by, predicted_frontier
-from .specialization import METRICS, TrainingConfig, is_result, measured, metric_table
+from .specialization import METRICS, StudyConfig, TrainingConfig, is_result, measured, metric_table
 from .store import key
 from .temperature import BASELINE, LEVEL, ONE, RANGE, estimate_onset
 from .verdicts import Contrast, claim, compare, worst
@@ -23,12 +22,13 @@ from .verdicts import Contrast, claim, compare, worst
 PAIR = "coverage+separation"
 DIAGRAMS = ("coverage", "separation", "overlap", "balanced", PAIR)
 NONE, CLAIM = "none", "claim"       # the runs beside the diagrams
-COLUMNS = ("diagram", "size", "temperature", "coefficient", "seed", *METRICS, "diverged")
+COLUMNS = ("diagram", "size", "temperature", "coefficient", "seed", *METRICS, "marginal_error", "diverged")
 ATTRACTORS = ("coverage", "balanced")
 # the frontiers of each diagram: over which baseline, and by how much of the prototypes
 LEVELS = {**dict.fromkeys(ATTRACTORS, ((NONE, ONE),)),
           **dict.fromkeys(("separation", "overlap"), ((NONE, ONE), (NONE, LEVEL))),
           PAIR: (("coverage", ONE), ("coverage", LEVEL), (NONE, 0.0))}
+FIRST = StudyConfig.balanced_temperatures[0]        # of balanced coverage's annealing
 TYPICAL_WEIGHT = 4.0                # mean |w| of the study's start
 ERROR_FACTOR = 1.1                  # 'reconstructs no worse': less than this times coverage's error
 ENOUGH = 20                         # the size from which the second claim speaks
@@ -48,8 +48,9 @@ class PhaseConfig(TrainingConfig):
     losses : tuple of str
         Which diagrams: "coverage", "separation", "overlap", "balanced", "coverage+separation".
     temperatures : tuple of float
-        tau, in the squared units of x: of coverage and separation, the last one of balanced coverage's
-        annealing, and for overlap 2/w^2 of the start's typical width.
+        tau, in the squared units of x, of coverage and separation; for overlap 2/w^2 of the start's typical width.
+    balanced_temperatures : tuple of float
+        The last tau of balanced coverage's annealing; fewer, as its runs take many times as long.
     coefficients : tuple of float
         lambda; beside coverage that of separation.
     coefficient, coverage_temperature : float
@@ -67,6 +68,7 @@ class PhaseConfig(TrainingConfig):
     losses: tuple = DIAGRAMS
     temperatures: tuple = tuple(float(f"{t:.4g}") for t in 10.0 ** (np.arange(-10, 3) / 2))
     coefficients: tuple = tuple(float(f"{t:.4g}") for t in 10.0 ** (np.arange(-8, 3) / 2))
+    balanced_temperatures: tuple = tuple(float(f"{t:.4g}") for t in 10.0 ** np.arange(-5, 2))
     coverage_temperature: float = 0.02
     ratio: float = RATIO
     ratios: tuple = RATIOS
@@ -78,6 +80,7 @@ class PhaseConfig(TrainingConfig):
         super().__post_init__()
         checked = {"losses": lambda name: checks.choice("losses", name, DIAGRAMS),
                    "temperatures": lambda tau: checks.temperature("temperatures", tau),
+                   "balanced_temperatures": lambda tau: checks.temperature("balanced_temperatures", tau),
                    "coefficients": lambda weight: checks.positive("coefficients", weight),
                    "ratios": lambda ratio: checks.positive("ratios", ratio),
                    "claim_sizes": lambda size: checks.count("claim_sizes", size)}
@@ -87,6 +90,10 @@ class PhaseConfig(TrainingConfig):
         checks.temperature("coverage_temperature", self.coverage_temperature)
         checks.positive("ratio", self.ratio)
         checks.count("fresh_seeds", self.fresh_seeds, most=10**5)
+
+    def temperatures_of(self, name):
+        """Those of a diagram's map."""
+        return self.balanced_temperatures if name == "balanced" else self.temperatures
 
     def fresh_range(self):
         first = max(CHOICE_SEEDS, self.first_seed + self.seeds)
@@ -109,7 +116,7 @@ class PhaseConfig(TrainingConfig):
 
     def cells(self, name):
         """(temperature, coefficient) of a diagram; coefficient 0 is its own baseline."""
-        grid = [(tau, weight) for tau in self.temperatures for weight in self.coefficients]
+        grid = [(tau, weight) for tau in self.temperatures_of(name) for weight in self.coefficients]
         if name == "overlap":           # whose start differs from temperature to temperature
             return [(tau, 0.0) for tau in self.temperatures] + grid
         return [(BASELINE, 0.0)] + grid if name == PAIR else grid
@@ -145,7 +152,7 @@ class PhaseConfig(TrainingConfig):
                     {"coverage": self.coverage_temperature, **dict.fromkeys(pair, tau)})
         if not weight:
             return {}, {}
-        temperatures = {"overlap": {}, "balanced": {name: (ANNEALING["balanced"][0], tau)}}
+        temperatures = {"overlap": {}, "balanced": {name: (FIRST, tau)}}
         return {name: weight}, temperatures.get(name, {name: tau})
 
 
@@ -183,7 +190,7 @@ class Maps:
         """(seeds, temperatures, coefficients)."""
         values = self.values(name, size, metric)
         return np.array([[[values[tau, weight, seed] for weight in self.config.coefficients]
-                          for tau in self.config.temperatures] for seed in self.config.seed_range()])
+                          for tau in self.config.temperatures_of(name)] for seed in self.config.seed_range()])
 
     def baseline(self, name, size, metric, against=NONE):
         """(seeds, temperatures) of the runs a diagram is held against."""
@@ -192,7 +199,7 @@ class Maps:
         else:
             values = self.values(NONE, size, metric)
         return np.array([[values[tau if name == "overlap" else BASELINE, 0.0, seed]
-                          for tau in self.config.temperatures] for seed in self.config.seed_range()])
+                          for tau in self.config.temperatures_of(name)] for seed in self.config.seed_range()])
 
     def excess(self, name, size, against=NONE):
         """Expelled fraction less the baseline's (seeds, temperatures, coefficients)."""
@@ -216,16 +223,17 @@ def frontiers(maps):
     """
     config, found = maps.config, []
     for name in config.losses:
+        temperatures = config.temperatures_of(name)
         for size in config.sizes:
-            predicted = predicted_frontier(size, config.temperatures, config.coverage_temperature,
+            predicted = predicted_frontier(size, temperatures, config.coverage_temperature,
                                            config.coefficient) if name == PAIR else None
             for against, level in LEVELS[name]:
                 excess = maps.excess(name, size, against) * (-1 if name in ATTRACTORS else 1)
                 line = estimate_frontier(np.array(config.coefficients), excess, 1 / size if level == ONE else level)
                 found.append({"diagram": name, "size": size, "against": against, "level": level,
-                              "temperatures": list(config.temperatures), **line, "predicted": predicted,
+                              "temperatures": list(temperatures), **line, "predicted": predicted,
                               "ratio": predicted and off_by(*(
-                                  [values[k] for k, tau in enumerate(config.temperatures)
+                                  [values[k] for k, tau in enumerate(temperatures)
                                    if tau >= config.tied(1.0, size)]
                                   for values in (line["coefficient"], predicted)))})
     return found
@@ -248,7 +256,7 @@ def best_cells(maps):
                             for metric in ("specialization_ratio", "reconstruction_error"))
             for by, cell in (("specialization_ratio", np.argmax(usage)), ("reconstruction_error", np.argmin(error))):
                 k, l = np.unravel_index(cell, usage.shape)
-                found.append({"diagram": name, "size": size, "by": by, "temperature": config.temperatures[k],
+                found.append({"diagram": name, "size": size, "by": by, "temperature": config.temperatures_of(name)[k],
                               "coefficient": config.coefficients[l], "specialization_ratio": float(usage[k, l]),
                               "reconstruction_error": float(error[k, l])})
     return found
