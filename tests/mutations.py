@@ -328,6 +328,8 @@ MUTATIONS = [
     ("study/phase.py", "tau if name == \"overlap\" else BASELINE, 0.0, seed", "BASELINE, 0.0, seed"),
     ("study/phase.py", "if name == \"overlap\" or against != NONE:", "if name == \"overlap\":"),
     ("study/phase.py", "- factor * by_tau[BASELINE][seed]", "- by_tau[BASELINE][seed]"),
+    ("study/phase.py", "{name: (FIRST, tau)}", "{name: tau}"),
+    ("study/phase.py", "return self.balanced_temperatures if name == \"balanced\" else", "return"),
     ("study/phase.py", "seeds = config.fresh_range()\n    usage", "seeds = config.seed_range()\n    usage"),
     ("study/phase.py", "metric == \"specialization_ratio\")", "False)"),
     ("study/phase.py", "pair = {\"separation\": weight} if tau else {}", "pair = {\"separation\": weight}"),

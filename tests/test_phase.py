@@ -53,6 +53,15 @@ def test_forces_on_the_outermost_prototype_are_those_of_the_losses(size, tau, co
     np.testing.assert_allclose(0.1 * pull, balance * push, rtol=1e-12)
 
 
+def test_the_predicted_frontier_has_a_wall_a_floor_and_a_rise():
+    small, floor, large = (np.array(frontier.predicted_frontier(800, taus, 0.02, 0.1)) for taus in (
+        (1e-7, 2e-7), (1e-3, 3e-3, 1e-2, 0.03), (1e3, 1e4)))
+    square = (2 / 800) ** 2
+    np.testing.assert_allclose(floor, 0.338 * 0.1 * 2 * np.sqrt(0.02), rtol=0.01)
+    np.testing.assert_allclose(small[0] / small[1], 0.5 * np.exp(square / 1e-7 - square / 2e-7), rtol=1e-6)
+    np.testing.assert_allclose(large[1] / large[0], 10, rtol=0.01)
+
+
 def test_no_prediction_where_nothing_pushes():
     assert frontier.predicted_frontier(3, [1e-5, 1.0], 0.02, 0.1)[0] is None
     assert frontier.predicted_frontier(1, [1.0], 0.02, 0.1) == [None]

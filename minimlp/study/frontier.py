@@ -102,7 +102,9 @@ def predicted_frontier(size, temperatures, coverage_temperature, coverage_coeffi
         lambda_s = lambda_c pull / push,   as in `outermost_forces`
 
     Beyond it the outermost prototype has its equilibrium outside the data.  Assumed: equally spaced data, a
-    prototype on each sample, no force of the fit.
+    prototype on each sample, no force of the fit.  Sums as integrals show three parts: a wall that rises as
+    tau exp(delta^2 / tau) where tau < delta^2 = (range/N)^2; a floor of 0.338 lambda_c range sqrt(tau_c), whatever N
+    and tau, while both reaches lie between delta and the range; and a rise with tau beyond range^2.
 
     Parameters
     ----------
