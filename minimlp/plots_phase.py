@@ -150,7 +150,7 @@ def overview(path, maps, rows, summary):
     config = maps.config
     size = min(config.sizes, key=lambda size: abs(size - 20))
     found = {name: maps.excess(name, size, baseline_of(name)).mean(axis=0) for name in config.losses}
-    norm = change_norm(list(found.values()))
+    norm = change_norm(np.concatenate([values.ravel() for values in found.values()]))
     with saved(path, 2, 3, height=6.2) as (figure, axes):
         for axis in axes.flat[len(found):-1]:
             axis.set_visible(False)

@@ -205,18 +205,17 @@ def test_a_record_of_another_shape_is_not_taken(change):
 
 def test_the_command_writes_maps_frontiers_and_claims_and_redraws_the_same(tmp_path, capsys):
     out = tmp_path / "phase"
-    losses = ["--losses", "overlap,coverage+separation", "--sizes", "3", "--out", str(out)]
+    losses = ["--losses", "balanced,coverage+separation", "--sizes", "3", "--out", str(out)]
     assert main([*COMMAND, *losses]) == 0
     printed = capsys.readouterr().out
     assert "\nP2: " in "\n" + printed and "least lambda with one prototype more out" in printed
-    figures = ("phase.png", "overlap.png", "coverage_separation.png", "frontier.png")
+    figures = ("phase.png", "balanced.png", "coverage_separation.png", "frontier.png")
     names = ("runs.jsonl", "results.csv", "summary.json", *figures)
     assert [line.strip() for line in printed.split("\nwrote\n")[1].splitlines()] == [str(out / n) for n in names]
     lines = (out / "results.csv").read_text().splitlines()
     assert lines[0] == ",".join(phase.COLUMNS)
     summary = json.loads((out / "summary.json").read_text())
-    assert len(summary["frontiers"]) == 2 + 3 and len(summary["laws"]) == 3
-    assert all(len(line["state"]) == 2 for line in summary["frontiers"])
+    assert [len(line["state"]) for line in summary["frontiers"]] == [1, 2, 2, 2] and len(summary["laws"]) == 3
     before = {name: (out / name).read_bytes() for name in names}
     log = (out / "runs.jsonl").read_bytes()
     (out / "runs.jsonl").write_bytes(log[:len(log) // 2])
