@@ -162,6 +162,15 @@ def test_training_follows_the_temperatures_with_the_offsets_of_the_step_before()
     assert training.marginal_error == pytest.approx(error, rel=1e-9)
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_offsets_of_a_compiled_training_are_those_of_sinkhorn(shape):
+    params, x, y = start(*shape)
+    trainer = training.Trainer(params, x, y, {"balanced": 0.1}, {"balanced": (0.3, 0.1)}, 2, 0.01, 4)
+    trainer.advance(1)
+    expected = sinkhorn(prototypes(params), x, 0.3, None, 4, 0.0)[2]
+    assert np.abs(trainer.balance.offsets[0] - expected).max() <= 1e-12
+
+
 @pytest.mark.parametrize("backend", ["numpy"] if SMALL else ["numpy", "cpu"])
 def test_training_brings_every_prototype_to_its_own_sample(backend):
     x = np.linspace(-0.9, 0.9, 8)[:, None]
