@@ -1,4 +1,4 @@
-"""The command line: `minimlp study | sweep | repair | split | strength | gradcheck | bench | info`."""
+"""The command line: `minimlp study | sweep | phase | repair | split | strength | gradcheck | bench | info`."""
 
 import argparse
 import json
@@ -97,6 +97,40 @@ def add_trainings(commands):
                        "separated (default: 19 from 1e-5 to 10)")
     sweep.set_defaults(run=run_sweep_command)
 
+    for command in (study, sweep, add_phase(commands), add_repair(commands)):
+        command.add_argument("--sizes", type=comma_list(int), help="N = M, comma-separated")
+        command.add_argument("--steps", type=int, help="steps of Adam (2000)")
+        command.add_argument("--rate", type=float, help="Adam's step size (0.01)")
+        command.add_argument("--coefficient", type=float, help="lambda of each active loss (0.1)")
+        command.add_argument("--target", help="sin, identity or random (sin)")
+
+
+def add_phase(commands):
+    """Paper A's losses over a grid of coefficients and temperatures."""
+    phase = commands.add_parser("phase", help="train over coefficients and temperatures; find where each loss "
+                                "expels, and whether separation helps beside coverage",
+                                description="Phase diagrams: by default 13 temperatures (balanced coverage: 7), 11 "
+                                "coefficients, sizes 10, 20 and 50 and ten seeds for each loss, and for separation "
+                                "beside coverage; "
+                                "and the claim at sizes 3 to 100, on thirty seeds more.")
+    phase.add_argument("--losses", type=comma_list(str), help="which diagrams, comma-separated: coverage, "
+                       "separation, overlap, balanced, coverage+separation (all)")
+    phase.add_argument("--temperatures", type=comma_list(float), help="tau, comma-separated (default: 13 from "
+                       "1e-5 to 10)")
+    phase.add_argument("--balanced-temperatures", type=comma_list(float), help="last tau of balanced coverage, "
+                       "comma-separated (default: 7 from 1e-5 to 10)")
+    phase.add_argument("--coefficients", type=comma_list(float), help="lambda, comma-separated (default: 11 from "
+                       "1e-4 to 10)")
+    phase.add_argument("--coverage-temperature", type=float, help="tau of coverage beside separation (0.02)")
+    phase.add_argument("--ratio", type=float, help="c of tau = c (range/N)^2 in the claim (0.05)")
+    phase.add_argument("--claim-sizes", type=comma_list(int), help="N = M of the claim, comma-separated "
+                       "(3,5,10,20,50,100)")
+    phase.add_argument("--fresh-seeds", type=int, help="how many seeds judge the claim, after the others (30)")
+    phase.set_defaults(run=run_phase_command)
+    return phase
+
+
+def add_repair(commands):
     repair = commands.add_parser("repair", help="give coverage's unused units back by splitting; judge "
                                  "claims R1 to R4", description="The repair study: by default 780 runs (sizes 3, "
                                  "5, 10, 20, 50, 100; thirteen arms; ten seeds).")
@@ -104,13 +138,7 @@ def add_trainings(commands):
                         "(0.6,0.8)")
     repair.add_argument("--epsilon", type=float, help="how far the copies of a split part (0.1)")
     repair.set_defaults(run=run_repair_command)
-
-    for command in (study, sweep, repair):
-        command.add_argument("--sizes", type=comma_list(int), help="N = M, comma-separated")
-        command.add_argument("--steps", type=int, help="steps of Adam (2000)")
-        command.add_argument("--rate", type=float, help="Adam's step size (0.01)")
-        command.add_argument("--coefficient", type=float, help="lambda of each active loss (0.1)")
-        command.add_argument("--target", help="sin, identity or random (sin)")
+    return repair
 
 
 def add_further_studies(commands):
@@ -179,6 +207,15 @@ def run_sweep_command(args):
     quick = {"sizes": (5, 10, 20), "seeds": 5,
              "temperatures": (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 1.0)}
     return conduct(args, temperature, temperature.SweepConfig, quick, plots.sweep_figures)
+
+
+def run_phase_command(args):
+    from . import plots_phase
+    from .study import phase
+    quick = {"sizes": (20,), "seeds": 4, "temperatures": (1e-4, 1e-3, 1e-2, 0.1, 1.0), "fresh_seeds": 10,
+             "balanced_temperatures": (1e-3, 0.1, 1.0),
+             "coefficients": (1e-4, 1e-3, 1e-2, 0.1, 1.0), "claim_sizes": (5, 20, 50), "ratios": (0.02, 0.05, 0.2)}
+    return conduct(args, phase, phase.PhaseConfig, quick, plots_phase.phase_figures)
 
 
 def run_repair_command(args):

@@ -51,7 +51,7 @@ def repair(params, x, y, epsilon=EPSILON, direction="inner Hessian", seed=0):
 
         v_k += v_j min(1, (h_j . h_k) / (h_k . h_k)),   h_j . h_k = sum_i h_ij h_ik
 
-     Then the unit that serves the most samples is split with mu = (1/2, 1/2), and
+    Then the unit that serves the most samples is split with mu = (1/2, 1/2), and
     the copies part:
 
         u -> u + epsilon e and u - epsilon e,   u = (w, b),   H e = lambda e

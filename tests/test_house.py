@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [{"errors"}, {"gaussian", "structural", "activations"}, {"loss", "checks", "data", "two_layer", "mixture", "transport"},
           {"train", "gradcheck", "landscape"}, {"evidence"}, {"splitting"}, {"growing"},
           {"kernels"}, {"dispatch"}, {"metrics", "forces", "risk_flow", "feature_learning"}, {"repair"}, {"study"},
-          {"plots"}, {"plots_splitting", "plots_strength", "plots_repair"},
+          {"plots"}, {"plots_splitting", "plots_strength", "plots_repair", "plots_phase"},
           {"bench"}, {"cli"}]
 FOLDERS = ("kernels", "study", "bench")
 REFERENCE = ("gaussian", "structural", "loss", "train", "activations", "two_layer", "transport")

@@ -67,9 +67,8 @@ class RepairConfig(TrainingConfig):
         super().__post_init__()
         checks.temperature("coverage_temperature", self.coverage_temperature)
         checks.temperature("cold_temperature", self.cold_temperature)
-        pair = self.annealed_temperatures
         object.__setattr__(self, "annealed_temperatures", checks.temperature_range(
-            "annealed_temperatures", pair if isinstance(pair, (tuple, list)) else (pair,)))
+            "annealed_temperatures", self.annealed_temperatures))
         segments(self.acts, self.steps)
         checks.positive("epsilon", self.epsilon)
 
@@ -96,8 +95,7 @@ class RepairConfig(TrainingConfig):
         start = init_params(x, size, [seed, size, 1])
         return train_with_repair(
             start, x, y, {arm.loss: self.coefficient}, {arm.loss: getattr(self, arm.temperature)}, self.steps,
-            self.rate,
-            self.acts if arm.acts else (), self.epsilon, arm.direction, [seed, size, 2], every,
+            self.rate, self.acts if arm.acts else (), self.epsilon, arm.direction, [seed, size, 2], every,
             self.backend), x
 
     def demonstration(self):

@@ -1,6 +1,6 @@
 """A study's summary as text, for the terminal and the README."""
 
-from . import strength_report
+from . import phase_report, strength_report
 from .text import aligned, short
 
 METRIC_NAMES = {"reconstruction_error": "reconstruction error", "fit_error": "fit error",
@@ -32,6 +32,8 @@ def text(summary):
         lines.append(plateau_text(summary))
     if "repairs" in summary:
         lines.append(repairs_text(summary["repairs"]))
+    if "frontiers" in summary:
+        lines.append(phase_report.tables(summary) + "\n")
     if "arms" in summary:
         lines.append(strength_report.tables(summary) + "\n")
     lines.append("claims: " + ", ".join(f"{claim['name']} {claim['verdict']}"

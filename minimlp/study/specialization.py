@@ -188,18 +188,21 @@ def measured(training, x):
 def is_record(record, size):
     """Whether a record read back has the shape of `measured`'s."""
     result, params = record["result"], record["params"]
+    shapes = {"w": (size,), "b": (size, 1), "v": (size,), "c": ()}
+    arrays = {name: np.asarray(params[name], dtype=float) for name in shapes}
+    return is_result(result) and all(arrays[name].shape == shape and np.isfinite(arrays[name]).all()
+                                     for name, shape in shapes.items()) and (
+        result["diverged"] == 1 or bool(np.all(arrays["w"])))
+
+
+def is_result(result):
+    """Whether it holds the metrics, or none of them for a run that diverged."""
     if set(result) != {*METRICS, "diverged", "marginal_error"} or result["diverged"] not in (0, 1):
         return False
     metrics = [result[metric] for metric in METRICS]
     if result["diverged"]:
-        fine = metrics == [None] * len(METRICS)
-    else:
-        fine = all(type(value) in (int, float) and 0 <= value < np.inf for value in metrics)
-    shapes = {"w": (size,), "b": (size, 1), "v": (size,), "c": ()}
-    arrays = {name: np.asarray(params[name], dtype=float) for name in shapes}
-    return fine and all(arrays[name].shape == shape and np.isfinite(arrays[name]).all()
-                        for name, shape in shapes.items()) and (
-        result["diverged"] == 1 or bool(np.all(arrays["w"])))
+        return metrics == [None] * len(METRICS)
+    return all(type(value) in (int, float) and 0 <= value < np.inf for value in metrics)
 
 
 def csv_rows(rows):

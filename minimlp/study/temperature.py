@@ -89,15 +89,19 @@ def onset(temperatures, excess, level=LEVEL):
     """
     under = excess <= level
     last = excess.shape[-1] - 1 - np.argmax(under[..., ::-1], axis=-1)      # last one under it
-    defined = under.any(axis=-1) & (last < excess.shape[-1] - 1)
-    here = np.where(defined, last, 0)
-    there = np.minimum(here + 1, excess.shape[-1] - 1)
-    low = np.take_along_axis(excess, here[..., None], -1)[..., 0]
-    high = np.take_along_axis(excess, there[..., None], -1)[..., 0]
+    return crossing(temperatures, excess, level, last,
+                    under.any(axis=-1) & (last < excess.shape[-1] - 1))
+
+
+def crossing(grid, values, level, here, defined):
+    """Where values (..., G) over a logarithmic grid (G,) cross the level after index here; else nan."""
+    here = np.where(defined, here, 0)
+    there = np.minimum(here + 1, values.shape[-1] - 1)
+    low = np.take_along_axis(values, here[..., None], -1)[..., 0]
+    high = np.take_along_axis(values, there[..., None], -1)[..., 0]
     share = (level - low) / np.where(defined, high - low, 1)
-    log_tau = np.log(temperatures)
-    tau = np.exp(log_tau[here] + share * (log_tau[there] - log_tau[here]))
-    return np.where(defined, tau, np.nan)
+    logs = np.log(grid)
+    return np.where(defined, np.exp(logs[here] + share * (logs[there] - logs[here])), np.nan)
 
 
 def estimate_onset(rows, level=LEVEL):
