@@ -18,6 +18,20 @@ STYLES = {"none": {"color": COLOURS["none"], "marker": "o"},
 TITLES = {"none": "no structural loss", "coverage": "coverage", "coverage annealed": "coverage, annealed",
           "balanced": "balanced coverage"}
 UNIT = "mean distances to the nearest other sample"
+CAPTION = """Every picture but the first is read
+from weights alone: the {n}
+prototypes p = -b/w of a network,
+each {k} x {k} pixels.
+
+Their places come from the original
+(best one-to-one pairing), their
+content from the weights.
+
+Error: mean distance, in mean distances
+to the nearest other sample.
+Recovered: nearer than half of the
+distance to its nearest other sample.
+Seed {seed}; one grey scale."""
 
 
 def is_square(dimensions):
@@ -50,11 +64,8 @@ def pictures(path, x, found, grey, seed):
                         interpolation="nearest")
             axis.set_title(f"{title}\n{note}", fontsize=11)
         k = isqrt(x.shape[1])
-        axes[1, 2].text(0, 0.97, f"Every picture but the first is read\nfrom weights alone: the "
-                        f"{len(x)}\nprototypes p = -b/w of a network,\neach {k} x {k} pixels.\n\nTheir places come "
-                        "from the original\n(best one-to-one pairing), their\ncontent from the weights.\n\nError: "
-                        f"mean distance, in {UNIT.replace(' to', chr(10) + 'to')}.\nRecovered: nearer than half\n"
-                        f"of that distance of its own.\nSeed {seed}; one grey scale.", va="top", fontsize=10.5)
+        axes[1, 2].text(0, 0.97, CAPTION.format(n=len(x), k=isqrt(x.shape[1]), seed=seed), va="top",
+                        fontsize=10.5)
 
 
 def errors(path, rows, config):
@@ -75,7 +86,7 @@ def errors(path, rows, config):
                 axis.errorbar(at, stats[:, 0], [low, half], markersize=5, capsize=2, label=TITLES[arm],
                               **STYLES[arm])
         for axis in (noise, growth):
-            axis.axhline(HALF, color="black", linewidth=1, linestyle=":", label="half of the distance to the nearest")
+            axis.axhline(HALF, color="black", linewidth=1, linestyle=":", label="half of the mean distance")
             axis.set(xscale="log", yscale="log")
             axis.yaxis.set_major_formatter("{x:g}")
             axis.xaxis.minorticks_off()

@@ -144,7 +144,7 @@ def measured(training, scaling, x, y, seed, marginal_error):
                    "memorised": float(np.mean(forward(params, scaling.into(x))[0] * y > 0)),
                    "fit_error": float(training.terms["fit"]),
                    "own_error": float(distance.mean()), "marginal_error": marginal_error,
-                   **dict(zip(NOISE, (noisy_error(params, scaling, x, level, seed) / nearest.mean()
+                   **dict(zip(NOISE, (noisy_error(params, scaling, x, level, seed) / float(nearest.mean())
                                       for level in LEVELS)))}
     return {"result": {**result, "diverged": int(diverged)},
             "params": {name: array.tolist() for name, array in params._asdict().items()}}
