@@ -2,11 +2,10 @@
 
 __version__ = "0.1.0"
 
-from .annealing import train_balanced
-from .checks import InputError
 from .data import uniform_samples
 from .dispatch import (available_backends, backward, balanced, coverage, forward, init_params,
                        objective, overlap, prototypes, separation, sinkhorn, softmin, train)
+from .errors import InputError
 from .feature_learning import (NetworkError, alignment, bayes_error, effective_predictor, linear_error,
                                network_error, over_alignment, over_fitting)
 from .forces import Force, forces
@@ -25,7 +24,7 @@ from .two_layer import TwoLayer
 __all__ = [
     "Params", "init_params", "forward", "backward", "prototypes",
     "softmin", "coverage", "separation", "overlap", "balanced", "sinkhorn",
-    "objective", "train", "Training", "train_balanced",
+    "objective", "train", "Training",
     "reconstruction_error", "specialization_ratio", "expelled_fraction", "hull_distance",
     "forces", "Force", "check_gradient", "relative_error", "GradientReport",
     "TwoLayer", "find_stationary_point", "StationaryPoint", "split_neuron", "inner_hessian",

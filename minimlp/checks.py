@@ -9,18 +9,15 @@ from numbers import Integral, Real
 import numpy as np
 
 from .activations import ACTIVATIONS
+from .errors import InputError
 from .gaussian import Params
-from .loss import LOSSES, STRUCTURAL
+from .loss import LOSSES, STRUCTURAL, TEMPERED
+from .transport import tolerance_in
 from .two_layer import TwoLayer
-
 
 LARGEST = {"f4": 1e18, "f8": 1e150}     # of a coordinate: what it is compared with is its square
 MODERATE = 1e50                         # of data and parameters where second derivatives are taken
 TEMPERATURES = {"f4": (1e-30, 1e30), "f8": (1e-150, 1e150)}
-
-
-class InputError(ValueError):
-    """Bad input.  The message names the argument and its value."""
 
 
 def short(value):
@@ -61,16 +58,16 @@ def temperature(name, value, *arrays):
 
 
 def temperature_range(name, value, *arrays):
-    """The first and the last temperature."""
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise InputError(f"{name} = {short(value)}: expected the first and the last one")
+    """The first and the last temperature, as a tuple or list."""
+    if len(value) != 2:
+        raise InputError(f"{name} = {short(value)}: expected one or two, the first and the last")
     return tuple(temperature(f"{name}[{k}]", tau, *arrays) for k, tau in enumerate(value))
 
 
 def marginal_tolerance(value, *arrays):
     """How far marginals may be off; None is what rounding allows in the type of these arrays."""
     if value is None:
-        return 1e-4 if any(array.dtype in (np.float32, np.complex64) for array in arrays) else 1e-10
+        return tolerance_in(*arrays)
     if number("tolerance", value) < 0:
         raise InputError(f"tolerance = {value}: must not be negative")
     return float(value)
@@ -315,16 +312,21 @@ def coefficients(value, extra=()):
     return {name: float(weight) for name, weight in value.items()}
 
 
-def temperatures(value, needed, *arrays):
-    """Temperatures by loss name: known names, positive, all of the needed ones there."""
+def temperatures(value, active, *arrays, annealed=False):
+    """Temperatures by loss name: known names, positive, all that active losses need there.
+
+    With `annealed` one may be a pair, the first and the last.
+    """
+    checked = {}
     for name in mapping("temperatures", value):
-        if name not in ("coverage", "separation"):
-            raise InputError(f"temperatures[{name!r}]: expected coverage or separation")
-        temperature(f"temperatures[{name!r}]", value[name], *arrays)
-    for name in needed:
-        if name not in value:
+        if name not in TEMPERED:
+            raise InputError(f"temperatures[{name!r}]: expected {', '.join(TEMPERED)}")
+        kind = temperature_range if annealed and isinstance(value[name], (tuple, list)) else temperature
+        checked[name] = kind(f"temperatures[{name!r}]", value[name], *arrays)
+    for name in TEMPERED:
+        if name in active and name not in value:
             raise InputError(f"temperatures[{name!r}] is missing: an active loss needs it")
-    return {name: float(tau) for name, tau in value.items()}
+    return checked
 
 
 def mapping(name, value):

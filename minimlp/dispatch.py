@@ -13,7 +13,7 @@ import numpy as np
 from . import checks, gaussian, loss, structural, train as training, transport
 
 # modules; the first that has the name
-BACKENDS = {"cpu": ("training", "transport", "simd", "cpu"), "gpu": ("gpu_twins",)}
+BACKENDS = {"cpu": ("training", "objective", "transport", "simd", "cpu"), "gpu": ("gpu_twins",)}
 
 
 def available_backends():
@@ -217,16 +217,16 @@ def objective(params, x, y, coefficients, temperatures, extra=None, backend="num
 
 @documented(training.train)
 def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra=None,
-          callback=None, every=0, backend="numpy"):
-    *problem, extra = checked_problem(params, x, y, coefficients, temperatures, extra)
+          callback=None, every=0, iterations=training.ITERATIONS, backend="numpy"):
+    *problem, extra = checked_problem(params, x, y, coefficients, temperatures, extra, annealed=True)
     steps, rate = checks.count("steps", steps, least=0), checks.positive("rate", rate)
     if callback is not None:
         checks.function("callback", callback)
-    every = checks.count("every", every, least=0)
-    return implementation(training.train, backend)(*problem, steps, rate, extra, callback, every)
+    every, iterations = checks.count("every", every, least=0), checks.count("iterations", iterations)
+    return implementation(training.train, backend)(*problem, steps, rate, extra, callback, every, iterations)
 
 
-def checked_problem(params, x, y, coefficients, temperatures, extra):
+def checked_problem(params, x, y, coefficients, temperatures, extra, annealed=False):
     x = checks.points("x", x)
     y = checks.array("y", y, (len(x),))
     params = checks.params(params, x.shape[1])
@@ -235,5 +235,5 @@ def checked_problem(params, x, y, coefficients, temperatures, extra):
     active = [name for name, weight in coefficients.items() if weight != 0]
     if any(name != "overlap" for name in active):
         checks.at_finite_prototypes(params)
-    needed = [name for name in active if name in ("coverage", "separation")]
-    return params, x, y, coefficients, checks.temperatures(temperatures, needed, params.w, x), extra
+    temperatures = checks.temperatures(temperatures, active, params.w, x, annealed=annealed)
+    return params, x, y, coefficients, temperatures, extra

@@ -14,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from . import checks
-from .annealing import ITERATIONS, train_balanced
 from .checks import InputError
-from .dispatch import coverage, init_params, train
+from .dispatch import init_params, train
 
 PATCH = 8                                           # pixels a side
 CENTRES = {"face": (115, 132), "flag": (60, 60)}    # row and column in the halved photograph
@@ -286,33 +285,16 @@ def memorise(x, y, arm, seed, coefficient=10.0, coverage_temperature=0.02, first
         In scaled units.
     scaling : Scaling
         `scaling.back(prototypes(training.params))` is what the weights say of the samples.
-    marginal_error : float or None
-        Of balanced coverage at the last step, as `sinkhorn` measures it.
     """
     checks.choice("arm", arm, ARMS)
     scaling = Scaling.of(x)
     x = scaling.into(x)
     annealed = first, float((last * nearest_other(x).mean()) ** 2)
-    tau = coverage_temperature if arm == "coverage" else annealed
-    training, error = trained(image_start(x, seed), x, y, arm.split()[0], coefficient, tau, steps, rate, backend)
-    return training, scaling, error
-
-
-def trained(start, x, y, loss, coefficient, tau, steps, rate, backend):
-    """(training, marginal error) under one loss, whose temperature is a number or a pair."""
-    if loss == "none":
-        return train(start, x, y, {}, {}, steps, rate, backend=backend), None
-    if loss == "balanced":
-        training, errors = train_balanced(start, x, y, {loss: coefficient}, {loss: tau}, steps, rate,
-                                          ITERATIONS, backend=backend)
-        return training, float(errors[-1])
-    if not isinstance(tau, tuple):
-        return train(start, x, y, {loss: coefficient}, {loss: tau}, steps, rate, backend=backend), None
-    schedule = iter(np.geomspace(*tau, steps + 1))
-
-    def lowered(p):
-        return coverage(p, x, float(next(schedule)), backend=backend)
-    return train(start, x, y, {"lowered": coefficient}, {}, steps, rate, {"lowered": lowered}, backend=backend), None
+    losses = {"none": {}, "coverage": {"coverage": coverage_temperature},
+              "coverage annealed": {"coverage": annealed}, "balanced": {"balanced": annealed}}[arm]
+    training = train(image_start(x, seed), x, y, dict.fromkeys(losses, coefficient), losses, steps, rate,
+                     backend=backend)
+    return training, scaling
 
 
 def disturbed(params, level, seed):

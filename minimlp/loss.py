@@ -8,8 +8,10 @@ import numpy as np
 from .activations import softplus
 from .gaussian import Params, backward, forward, prototypes, prototypes_backward
 from .structural import coverage, overlap, separation
+from .transport import balanced, tolerance_in
 
-STRUCTURAL = ("coverage", "separation", "overlap")
+STRUCTURAL = ("coverage", "separation", "overlap", "balanced")
+TEMPERED = ("coverage", "separation", "balanced")       # those that have a temperature
 
 
 def fit(output, y):
@@ -72,7 +74,7 @@ LOSSES = {"square": square, "logistic": logistic}
 def objective(params, x, y, coefficients, temperatures, extra=None):
     """Fit plus weighted structural losses (E7), with the gradient in the parameters.
 
-        L = fit + lambda_c coverage + lambda_s separation + lambda_o overlap + ...
+        L = fit + lambda_c coverage + lambda_s separation + lambda_o overlap + lambda_b balanced + ...
 
     Overlap enters the backward pass (E1) at the responses; the losses of the
     prototypes alone enter at p and reach w and b by (E8).
@@ -86,8 +88,8 @@ def objective(params, x, y, coefficients, temperatures, extra=None):
         lambda >= 0 by loss name, {"coverage": 0.1}.  A loss that is not named is
         absent, and 0 is the same as absent, bit for bit.
     temperatures : mapping of str to float
-        tau > 0 of coverage and separation, where they are active; in the
-        squared units of x.
+        tau > 0 of coverage, separation and balanced coverage, where they are active;
+        in the squared units of x.  Balanced coverage must converge, as in `balanced`.
     extra : mapping of str to function, optional
         Your own losses: each function takes the prototypes (M, d) and returns
         (value, gradient (M, d)).  Active where `coefficients` names it.
@@ -111,6 +113,7 @@ def objective(params, x, y, coefficients, temperatures, extra=None):
 
     losses = {"coverage": lambda p: coverage(p, x, temperatures["coverage"]),
               "separation": lambda p: separation(p, temperatures["separation"]),
+              "balanced": lambda p: balanced(p, x, temperatures["balanced"], tolerance=tolerance_in(p))[:2],
               **(extra or {})}
     return structural_part(params, losses, active, terms, gradient)
 

@@ -17,7 +17,8 @@ from .study.store import replace
 
 # Okabe and Ito's colours: apart for every kind of colour vision.
 COLOURS = {"none": "#555555", "coverage": "#0072B2", "separation": "#009E73",
-           "overlap": "#D55E00", "separation+overlap": "#CC79A7", "fit": "#E69F00"}
+           "overlap": "#D55E00", "separation+overlap": "#CC79A7", "balanced": "#56B4E9",
+           "fit": "#E69F00"}
 PROTOTYPES = ("#56B4E9", "#E69F00", "#CC79A7", "#000000")      # where units are told apart
 HULL = "#F0E9C8"
 LABELS = {"fit_error": "fit error (MSE)", "reconstruction_error": "reconstruction error",
@@ -42,9 +43,12 @@ def saved(path, rows=1, columns=1, height=3.2, **options):
 
 
 def mask_style(mask):
-    """The repulsive losses give the colour, a dashed line says that coverage was added."""
-    repulsive = mask.replace("coverage+", "")
-    return {"color": COLOURS[repulsive], "linestyle": "-" if repulsive == mask else (0, (4, 2))}
+    """The repulsive losses give the colour; coverage added to them makes the line dashed,
+    balanced coverage dotted."""
+    losses = mask.split("+")
+    colour = "+".join(loss for loss in losses if loss in ("separation", "overlap")) or losses[-1]
+    added = None if colour == mask else losses[-1] if losses[-1] == "balanced" else "coverage"
+    return {"color": COLOURS[colour], "linestyle": {None: "-", "coverage": (0, (4, 2)), "balanced": (0, (1, 1.2))}[added]}
 
 
 def mean_interval(values, logarithmic=False):
@@ -339,8 +343,9 @@ def study_figures(config, rows, summary, log):
                   for mask in config.masks}
     samples = [config.samples(size, seed)[0] for seed in config.seed_range()]
     return drawn(log.directory, {
-        "metrics.png": lambda path: metrics_by_size(path, rows, MASKS[:4]),
-        "combinations.png": lambda path: metrics_by_size(path, rows, MASKS[1:]),
+        "metrics.png": lambda path: metrics_by_size(path, rows, (*MASKS[:4], "balanced")),
+        "combinations.png": lambda path: metrics_by_size(
+            path, rows, [mask for mask in config.masks if mask != "none"]),
         "positions.png": lambda path: prototype_positions(path, parameters, samples),
         "trajectories.png": lambda path: trajectories(path, demo),
         "forces.png": force_fields,

@@ -8,13 +8,13 @@ from .gaussian import Params
 from .images import ARMS, LEVELS, MOST_PATCHES, Scaling, mosaic, paired
 from .plots import COLOURS, drawn, mean_interval, saved
 from .study.readout import HALF, NOISE
-from .study.specialization import metric_table
+from .study.specialization_claims import metric_table
 
 # Okabe and Ito's colours; a dashed line says that the temperature was lowered.
 STYLES = {"none": {"color": COLOURS["none"], "marker": "o"},
           "coverage": {"color": COLOURS["coverage"], "marker": "s"},
           "coverage annealed": {"color": COLOURS["coverage"], "marker": "D", "linestyle": (0, (4, 2))},
-          "balanced": {"color": COLOURS.get("balanced", "#CC79A7"), "marker": "^"}}
+          "balanced": {"color": COLOURS["balanced"], "marker": "^"}}
 TITLES = {"none": "no structural loss", "coverage": "coverage", "coverage annealed": "coverage, annealed",
           "balanced": "balanced coverage"}
 UNIT = "mean distances to the nearest other sample"

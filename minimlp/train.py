@@ -6,8 +6,10 @@ import numpy as np
 
 from .gaussian import Params
 from .loss import objective
+from .transport import sinkhorn
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8      # Adam's, as published
+ITERATIONS = 20                                 # of Sinkhorn at each step
 
 
 class Training(NamedTuple):
@@ -29,6 +31,8 @@ class Training(NamedTuple):
     trajectory : array (T, P) or None
         Where asked for: the parameters at step 0, every, 2 every, ..., as
         `Params.to_vector` orders them.
+    marginal_error : float or None
+        Of balanced coverage there, where it is active, as `sinkhorn` measures it.
     """
 
     params: Params
@@ -37,6 +41,31 @@ class Training(NamedTuple):
     steps: int
     diverged: bool
     trajectory: np.ndarray = None
+    marginal_error: float = None
+
+
+class Balancing:
+    """Balanced coverage (E16) along a training: each call goes on from the offsets of the last one.
+
+    So a few iterations follow the slowly moving prototypes.  `temperature` is to be set before
+    a call; `error` is the marginal error of the last one.
+    """
+
+    def __init__(self, x, iterations, sinkhorn):
+        self.x, self.iterations, self.sinkhorn = x, iterations, sinkhorn
+        self.temperature = self.offsets = self.error = None
+
+    def __call__(self, prototypes):
+        value, gradient, self.offsets, self.error = self.sinkhorn(
+            prototypes, self.x, self.temperature, self.offsets, self.iterations, 0.0)
+        return value, gradient
+
+
+def temperatures_at(temperatures, step, steps):
+    """By loss name: tau_t = tau_0 (tau_T / tau_0)^(t/T) where the temperature is a pair."""
+    def at(tau):
+        return tau[0] * (tau[1] / tau[0]) ** (step / max(steps, 1)) if isinstance(tau, tuple) else tau
+    return {name: at(tau) for name, tau in temperatures.items()}
 
 
 def adam(theta, gradient, moments, rate, decay=(BETA_1, BETA_2), epsilon=EPSILON):
@@ -73,8 +102,11 @@ def adam(theta, gradient, moments, rate, decay=(BETA_1, BETA_2), epsilon=EPSILON
 
 
 def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra=None,
-          callback=None, every=0, objective=objective):
+          callback=None, every=0, iterations=ITERATIONS, objective=objective, sinkhorn=sinkhorn):
     """Minimise the objective (E7) by full-batch Adam.
+
+    Balanced coverage is not iterated to convergence at each step: a few iterations from the
+    offsets of the step before follow it.
 
     Parameters
     ----------
@@ -82,8 +114,11 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
         The start; it is not changed.
     x : array (N, d)
     y : array (N,)
-    coefficients, temperatures, extra
+    coefficients, extra
         As in `objective`.
+    temperatures : mapping of str to (pair of) float
+        As in `objective`; a pair is the first and the last one, tau_0 and tau_T, lowered or
+        raised by the same factor at each step, tau_t = tau_0 (tau_T / tau_0)^(t/T).
     steps : int
         Number of steps.
     rate : float
@@ -93,23 +128,29 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
         Returning True stops the training there.
     every : int
         Keep the parameters every so many steps; 0 keeps none.
+    iterations : int
+        Of Sinkhorn at each step, where balanced coverage is active.
 
     Returns
     -------
     Training
     """
     theta, moments = params.to_vector(), (0.0, 0.0, 0)
-    last, kept = None, []
+    balancing, last, kept = Balancing(x, iterations, sinkhorn), None, []
+    extra = {**(extra or {}), "balanced": balancing}
     for step in range(steps + 1):
+        taus = temperatures_at(temperatures, step, steps)
+        balancing.temperature = taus.get("balanced")
         params = Params.from_vector(theta, like=params)
         with np.errstate(all="ignore"):     # a run that overflows is reported as diverged
-            value, gradient, terms = objective(params, x, y, coefficients, temperatures, extra)
+            value, gradient, terms = objective(params, x, y, coefficients, taus, extra)
             gradient = gradient.to_vector()
             finite = np.isfinite(value) and np.isfinite(gradient * gradient).all()    # Adam squares
+        now = Training(params, value, terms, step, not finite, marginal_error=balancing.error)
         if not finite:
-            last = (last or Training(params, value, terms, step, True))._replace(diverged=True)
+            last = (last or now)._replace(diverged=True)
             break
-        last = Training(params, value, terms, step, False)
+        last = now
         if every and step % every == 0:
             kept.append(theta)
         stop = callback is not None and callback(step, params, value, terms)

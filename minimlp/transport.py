@@ -8,10 +8,16 @@ from math import log
 
 import numpy as np
 
-from .checks import InputError
+from .errors import InputError
 from .structural import softmin
 
 ITERATIONS, TOLERANCE = 1000, 1e-10
+
+
+def tolerance_in(*arrays):
+    """The marginal error that rounding lets one ask for: 1e-10, in single precision 1e-4."""
+    single = any(array.dtype in (np.float32, np.complex64) for array in arrays)
+    return 1e-4 if single else TOLERANCE
 
 
 def sinkhorn(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, tolerance=TOLERANCE):

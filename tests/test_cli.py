@@ -14,8 +14,8 @@ from minimlp.cli import main
 STUDY = ["study", "--sizes", "3", "--seeds", "2", "--steps", "30", "--jobs", "1"]
 SWEEP = ["sweep", "--sizes", "3,4", "--seeds", "2", "--steps", "30", "--jobs", "1",
          "--temperatures", "0.001,1"]
-COLUMNS = ("size,coverage,separation,overlap,seed,fit_error,reconstruction_error,"
-           "specialization_ratio,expelled_fraction,diverged")
+COLUMNS = ("size,coverage,separation,overlap,balanced,seed,fit_error,reconstruction_error,"
+           "specialization_ratio,expelled_fraction,marginal_error,diverged")
 
 
 def test_study_writes_table_verdicts_and_figures(tmp_path, capsys):

@@ -13,9 +13,9 @@ import minimlp
 
 PACKAGE = Path(minimlp.__file__).parent
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = [{"gaussian", "structural", "activations"}, {"loss", "checks", "data", "two_layer", "mixture", "transport"},
+LAYERS = [{"errors"}, {"gaussian", "structural", "activations"}, {"loss", "checks", "data", "two_layer", "mixture", "transport"},
           {"train", "gradcheck", "landscape"}, {"evidence"}, {"splitting"}, {"growing"},
-          {"kernels"}, {"dispatch"}, {"metrics", "forces", "risk_flow", "feature_learning", "annealing"}, {"images"}, {"study"}, {"plots"},
+          {"kernels"}, {"dispatch"}, {"metrics", "forces", "risk_flow", "feature_learning"}, {"images"}, {"study"}, {"plots"},
           {"plots_splitting", "plots_strength", "plots_images"},
           {"bench"}, {"cli"}]
 FOLDERS = ("kernels", "study", "bench")

@@ -10,7 +10,7 @@ from minimlp import images
 from minimlp.cli import main
 from minimlp.gaussian import Params
 from minimlp.images import ARMS, Scaling
-from minimlp.study import readout, specialization
+from minimlp.study import readout
 from minimlp.study.readout import ImagesConfig
 
 COMMAND = ["images", "--steps", "60", "--seeds", "2", "--jobs", "1", "--backend", "numpy"]
@@ -111,7 +111,7 @@ def test_scaled_data_give_the_scaled_reconstruction(arm):
     x, y = samples(), np.array([1.0, -1, 1, 1, -1, -1, 1])
     read = []
     for factor in (1, 2.0 ** 12):
-        training, scaling, _ = images.memorise(factor * x, y, arm, 3, steps=40)
+        training, scaling = images.memorise(factor * x, y, arm, 3, steps=40)
         read.append(scaling.back(minimlp.prototypes(training.params)) / factor)
     np.testing.assert_array_equal(*read)
 
@@ -120,7 +120,7 @@ def test_shifted_data_give_the_shifted_reconstruction():
     x, y = samples(), np.ones(7)
     read = []
     for shift in (0, 1000):
-        training, scaling, _ = images.memorise(x + shift, y, "balanced", 3, steps=40)
+        training, scaling = images.memorise(x + shift, y, "balanced", 3, steps=40)
         read.append(scaling.back(minimlp.prototypes(training.params)) - shift)
     np.testing.assert_allclose(*read, atol=1e-8)
 
@@ -171,7 +171,7 @@ def planted(size=5):
 def test_metrics_of_planted_weights():
     training, scaling, x = planted()
     y = np.array([1.0, 1, 1, -1, -1])
-    result = readout.measured(training, scaling, x, y, 0, None)["result"]
+    result = readout.measured(training, scaling, x, y, 0)["result"]
     assert result["error"] == pytest.approx(0.2) and result["own_error"] == pytest.approx(2)
     assert result["recovered"] == pytest.approx(0.8)
     assert result["specialization_ratio"] == 1 and result["memorised"] == pytest.approx(0.8)
@@ -181,7 +181,7 @@ def test_metrics_of_planted_weights():
 
 def test_a_diverged_run_recovers_nothing_and_counts_as_worst():
     training, scaling, x = planted()
-    record = readout.measured(training._replace(diverged=True), scaling, x, np.ones(5), 0, None)
+    record = readout.measured(training._replace(diverged=True), scaling, x, np.ones(5), 0)
     assert record["result"]["diverged"] == 1 and record["result"]["recovered"] == 0
     assert record["result"]["error"] is None
     assert readout.is_record(record, x.shape) and not readout.is_record(record, (4, 1))
@@ -305,7 +305,7 @@ def test_bad_input_is_one_line_and_status_2(options, message, tmp_path, capsys):
     lambda record: record["params"].update(b=[[1.0]]), lambda record: record["params"].update(c=float("nan"))])
 def test_a_record_that_the_study_cannot_have_written_is_told(damage):
     training, scaling, x = planted()
-    record = readout.measured(training, scaling, x, np.ones(5), 0, None)
+    record = readout.measured(training, scaling, x, np.ones(5), 0)
     assert readout.is_record(record, x.shape)
     damage(record)
     assert not readout.is_record(record, x.shape)

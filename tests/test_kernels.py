@@ -18,12 +18,11 @@ from numba import config, njit
 
 import minimlp
 import naive
-from cases import CASES, TEMPERATURES, Case, bound, farthest, make, wide
+from cases import CASES, PAIRED, TEMPERATURES, Case, bound, farthest, make, wide
 from minimlp import Params, gaussian, loss, prototypes, relative_error, structural, transport
 from minimlp.cli import main
-from minimlp.kernels import cpu, gpu, gpu_twins, intrinsics, scalar, simd, training
+from minimlp.kernels import cpu, gpu, gpu_twins, intrinsics, objective, scalar, simd, training
 from minimlp.kernels import transport as balancing
-from minimlp.loss import STRUCTURAL
 from minimlp.train import train as reference_train
 
 INTERPRETED, SIMULATED = bool(config.DISABLE_JIT), bool(config.ENABLE_CUDASIM)
@@ -35,12 +34,12 @@ if SIMULATED:                   # tiles so small that these few points fill seve
 EPS32 = np.finfo(np.float32).eps
 EPS_OF = {np.float32: EPS32, np.float64: np.finfo(float).eps}
 WEIGHTS = {"coverage": 0.1, "separation": 0.7, "overlap": 0.3}
-MASKS = [mask for size in range(4) for mask in combinations(STRUCTURAL, size)]
+MASKS = [mask for size in range(4) for mask in combinations(PAIRED, size)]
 REFERENCE = {function.__name__: function for function in (
     gaussian.forward, gaussian.backward, structural.softmin, structural.coverage,
     structural.separation, structural.overlap, loss.objective, reference_train,
     transport.sinkhorn, transport.balanced)}
-MODULES = (cpu, simd, training, balancing, *((gpu_twins,) if ON_DEVICE else ()))
+MODULES = (cpu, simd, objective, training, balancing, *((gpu_twins,) if ON_DEVICE else ()))
 TWINS = {name: [getattr(module, name) for module in MODULES
                 if getattr(getattr(module, name, None), "__module__", "") == module.__name__]
          for name in REFERENCE}
@@ -87,8 +86,7 @@ def offsets_of(case, dtype=np.float64):
 def test_every_function_of_the_reference_with_a_backend_has_twins():
     with_backend = {name for name in minimlp.__all__ if inspect.isfunction(getattr(minimlp, name))
                     and "backend" in inspect.signature(getattr(minimlp, name)).parameters
-                    # one hands it on to `train`, the other's twin is tested in test_feature_learning.py
-                    and name not in ("train_balanced", "train_to_risk")}
+                    and name != "train_to_risk"}        # its twin is tested in test_feature_learning.py
     assert with_backend == set(REFERENCE)
     assert {name: len(found) - ON_DEVICE for name, found in TWINS.items()} == {
         **dict.fromkeys(REFERENCE, 1), "softmin": 2, "coverage": 2}
@@ -99,7 +97,8 @@ def test_a_twin_has_the_parameters_of_the_reference(name):
     expected = [(p.name, p.default) for p in
                 inspect.signature(REFERENCE[name]).parameters.values()]
     if name == "train":
-        assert expected.pop() == ("objective", loss.objective)      # what its loop minimises
+        assert expected[-2:] == [("objective", loss.objective), ("sinkhorn", transport.sinkhorn)]
+        del expected[-2:]                   # of which its loop is made
     for twin in TWINS[name]:
         assert [(p.name, p.default) for p in
                 inspect.signature(twin).parameters.values()] == expected
@@ -296,7 +295,7 @@ def growth(params, x, temperatures, eps):
 @every_case_that_float32_can_compute
 @pytest.mark.parametrize("temperatures", [(0.02, 0.001), (1.0, 0.1), (100.0, 100.0)])
 def test_objective_equals_the_reference(twin, case, temperatures, dtype):
-    temperatures = dict(zip(STRUCTURAL, temperatures))
+    temperatures = dict(zip(PAIRED, temperatures))
     params, x, y = make(case, dtype=dtype)
     value, gradient, terms = twin(params, x, y, WEIGHTS, temperatures)
     params64, x64, y64 = wide(params, x, y)
@@ -332,7 +331,7 @@ def test_a_coefficient_of_zero_equals_an_absent_one_bit_for_bit(twin):
     for mask in MASKS:
         absent = {name: WEIGHTS[name] for name in mask}
         one, two = (twin(params, x, y, coefficients, {"coverage": 0.5, "separation": 0.3})
-                    for coefficients in (absent, dict.fromkeys(STRUCTURAL, 0) | absent))
+                    for coefficients in (absent, dict.fromkeys(PAIRED, 0) | absent))
         assert (one[0], one[2]) == (two[0], two[2])
         assert one[1].to_vector().tobytes() == two[1].to_vector().tobytes()
 
@@ -392,7 +391,7 @@ def run_python(*arguments, **environment):
 HASHES = """
 import hashlib, numba, numpy as np
 from minimlp import init_params
-from minimlp.kernels import cpu, simd
+from minimlp.kernels import cpu, objective, simd
 
 def numbers(result):
     if isinstance(result, dict):
@@ -414,7 +413,7 @@ for dtype in (np.float64, np.float32):
         "cpu.overlap": lambda: cpu.overlap(hidden),
         "cpu.forward": lambda: cpu.forward(params, x),
         "cpu.backward": lambda: cpu.backward(params, x, hidden, y, hidden),
-        "cpu.objective": lambda: cpu.objective(params, x, y, dict(coverage=1, separation=1,
+        "objective": lambda: objective.objective(params, x, y, dict(coverage=1, separation=1,
             overlap=1), dict(coverage=0.02, separation=0.02))}
     for name, call in calls.items():
         for threads in (1, 2, 3, 8):
@@ -522,7 +521,7 @@ def test_the_trajectory_is_that_of_the_reference(steps, every):
 
 
 @every_dtype
-@pytest.mark.parametrize("mask", [("separation",), STRUCTURAL], ids=["separation", "all three"])
+@pytest.mark.parametrize("mask", [("separation",), PAIRED], ids=["separation", "all three"])
 def test_divergence_comes_at_the_same_step_with_the_same_last_params(mask, dtype):
     """Two prototypes part, and the force between them grows until its square overflows."""
     x, y = np.zeros((3, 1), dtype), np.zeros(3, dtype)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import naive
-from cases import CASES, assert_gradient, bound, farthest, make, wide
+from cases import CASES, PAIRED, assert_gradient, bound, farthest, make, wide
 from minimlp import coverage, forward, objective, overlap, prototypes, relative_error, separation
-from minimlp.loss import LOSSES, STRUCTURAL, fit
+from minimlp.loss import LOSSES, fit
 
-MASKS = [mask for size in range(4) for mask in combinations(STRUCTURAL, size)]
+MASKS = [mask for size in range(4) for mask in combinations(PAIRED, size)]
 WEIGHTS = {"coverage": 0.1, "separation": 0.7, "overlap": 0.3, "far": 0.2}
-ALL = {name: WEIGHTS[name] for name in STRUCTURAL}
+ALL = {name: WEIGHTS[name] for name in PAIRED}
 BY_NAME = {case.name: case for case in CASES}
 SETS = ({"coverage": 0.02, "separation": 0.001}, {"coverage": 1.0, "separation": 0.1},
         {"coverage": 100.0, "separation": 100.0})
@@ -122,7 +122,7 @@ def test_float32_stays_float32_and_agrees_with_float64(name):
 def test_a_coefficient_of_zero_equals_an_absent_one_bit_for_bit(mask):
     params, x, y = make(BY_NAME["plane"])
     absent = {name: WEIGHTS[name] for name in mask}
-    zero = {name: WEIGHTS[name] if name in mask else 0 for name in STRUCTURAL}
+    zero = {name: WEIGHTS[name] if name in mask else 0 for name in PAIRED}
     with_zero = objective(params, x, y, {**zero, "far": 0.0}, GENTLE, extra={"far": far})
     assert same_bits(objective(params, x, y, absent, GENTLE), with_zero)
     assert set(with_zero[2]) == {"fit", *mask}
@@ -132,7 +132,7 @@ def test_the_order_of_the_coefficients_changes_no_bit():
     params, x, y = make(BY_NAME["plane"])
     results = [objective(params, x, y, {name: WEIGHTS[name] for name in order}, GENTLE,
                          extra={"far": far})
-               for order in permutations((*STRUCTURAL, "far"))]
+               for order in permutations((*PAIRED, "far"))]
     assert len(results) == 24
     assert all(same_bits(results[0], other) for other in results[1:])
 

@@ -113,8 +113,8 @@ def test_sweep_runs_the_baseline_once_beside_the_temperatures():
     rows = run_study(config)
     assert [row["temperature"] for row in rows] == [0, 0, 0.001, 0.001, 0.1, 0.1]
     text = csv_text(temperature.COLUMNS, temperature.csv_rows(rows))
-    assert text.splitlines()[1].startswith("3,0,0,0,nan,0,")
-    assert text.splitlines()[3].startswith("3,0,1,0,0.001,0,")
+    assert text.splitlines()[1].startswith("3,0,0,0,0,nan,0,")
+    assert text.splitlines()[3].startswith("3,0,1,0,0,0.001,0,")
 
 
 @pytest.mark.parametrize("settings, message", [

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cases import CASES, make
-from minimlp import InputError, loss, objective, relative_error, train
+from minimlp import InputError, loss, objective, relative_error, train, transport
 from minimlp.train import adam, train as reference
 
 CASE = next(case for case in CASES if case.name == "plane")
@@ -76,6 +76,7 @@ def test_the_reference_has_the_defaults_of_the_public_form():
     assert public.pop("backend").default == "numpy"
     own = dict(signature(reference).parameters)
     assert own.pop("objective").default is loss.objective
+    assert own.pop("sinkhorn").default is transport.sinkhorn
     assert [(p.name, p.default) for p in public.values()] == [
         (p.name, p.default) for p in own.values()]
 

@@ -11,7 +11,7 @@ import minimlp
 import naive
 from cases import CASES, bound, farthest, make, wide
 from minimlp import (InputError, balanced, check_gradient, coverage, prototypes, relative_error,
-                     sinkhorn, train_balanced, transport)
+                     sinkhorn, transport)
 from minimlp.kernels import gpu_twins
 from minimlp.kernels import transport as cpu_twin
 from test_kernels import ON_DEVICE, SIMULATED
@@ -389,72 +389,3 @@ def test_the_same_bits_whatever_the_number_of_threads():
     numba.set_num_threads(before)
     for result in results[1:]:
         assert all(np.all(a == b) for a, b in zip(result, results[0]))
-
-
-# Training.
-
-def problem(samples=8, units=8, seed=0):
-    x = cloud(samples, 1, seed)
-    return minimlp.init_params(x, units, 1), x, np.sin(np.pi * x[:, 0])
-
-
-def test_training_follows_the_temperatures_with_the_offsets_of_the_step_before():
-    params, x, y = problem()
-    seen, taus, offsets, expected = [], np.geomspace(0.5, 0.02, 6), None, []
-    training, errors = train_balanced(params, x, y, {"balanced": 0.3}, {"balanced": (0.5, 0.02)}, 5, iterations=4,
-                                      callback=lambda *state: seen.append(state))
-    assert len(seen) == len(errors) == 6 and training.steps == 5
-    for (step, at, value, terms), tau, error in zip(seen, taus, errors):
-        balance, _, offsets, expected = sinkhorn(prototypes(at), x, tau, offsets, 4, 0.0)
-        assert terms["balanced"] == pytest.approx(balance, rel=1e-12)
-        assert value == pytest.approx(terms["fit"] + 0.3 * balance, rel=1e-12)
-        assert error == pytest.approx(expected, rel=1e-9)
-
-
-def test_training_brings_every_prototype_to_its_own_sample():
-    x = np.linspace(-0.9, 0.9, 8)[:, None]
-    params, y = minimlp.init_params(x, 8, 1), np.sin(np.pi * x[:, 0])
-    training, errors = train_balanced(params, x, y, steps=1000)
-    p = prototypes(training.params)
-    assert minimlp.reconstruction_error(p, x) < 0.05 < minimlp.reconstruction_error(prototypes(params), x)
-    assert minimlp.specialization_ratio(p, x) == 1 and errors[-1] < 0.05
-    assert training.terms["fit"] < 1e-2
-
-
-def test_training_takes_the_other_losses_beside_it():
-    params, x, y = problem()
-    coefficients, temperatures = {"separation": 0.2, "overlap": 0.1, "coverage": 0.3}, {
-        "separation": 0.05, "coverage": 0.02}
-    terms = train_balanced(params, x, y, {**coefficients, "balanced": 0.1},
-                           {**temperatures, "balanced": (0.3, 0.1)}, 0)[0].terms
-    expected = minimlp.objective(params, x, y, coefficients, temperatures)[2]
-    assert terms == {**expected, "balanced": sinkhorn(prototypes(params), x, 0.3, None, 20, 0.0)[0]}
-
-
-def test_training_again_gives_the_same_bits_and_starts_from_nothing():
-    first, second = (train_balanced(*problem(), steps=20)[0] for _ in range(2))
-    assert first.params.to_vector().tobytes() == second.params.to_vector().tobytes()
-
-
-def test_training_on_the_cpu_is_the_same():
-    reference, compiled = (train_balanced(*problem(), steps=30, backend=backend)[0]
-                           for backend in ("numpy", "cpu"))
-    assert relative_error(compiled.params.to_vector(), reference.params.to_vector()) <= 1e-11
-
-
-def test_a_training_that_diverges_is_reported():
-    training, errors = train_balanced(*problem(), steps=50, rate=1e200)
-    assert training.diverged and len(errors) < 51
-
-
-@pytest.mark.parametrize("arguments, message", [
-    ({"temperatures": 0.1}, "temperatures = 0.1"),
-    ({"temperatures": {"coverage": 0.1}}, r"temperatures\['balanced'\] = None"),
-    ({"temperatures": {"balanced": (0.1, 0)}}, r"temperatures\['balanced'\]\[1\] = 0"),
-    ({"temperatures": {"balanced": 0.1}}, r"temperatures\['balanced'\] = 0.1"),
-    ({"coefficients": {"balanced": 0.1, "coverage": 0.1}}, r"temperatures\['coverage'\] is missing"),
-    ({"steps": -1}, "steps = -1"), ({"iterations": 0}, "iterations = 0"),
-    ({"coefficients": {"balance": 1}}, r"coefficients\['balance'\]"), ({"rate": 0}, "rate = 0")])
-def test_bad_settings_of_a_training_are_named(arguments, message):
-    with pytest.raises(InputError, match=message):
-        train_balanced(*problem(), **arguments)

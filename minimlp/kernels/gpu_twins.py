@@ -11,8 +11,9 @@ import numpy as np
 
 from ..checks import is_on_device
 from ..gaussian import Params
-from ..train import BETA_1, BETA_2, EPSILON, Training
-from ..transport import ITERATIONS, TOLERANCE, met
+from ..train import BETA_1, BETA_2, EPSILON, Balancing, Training, temperatures_at
+from ..train import ITERATIONS as AT_EACH_STEP
+from ..transport import ITERATIONS, TOLERANCE, met, tolerance_in
 from . import gpu
 from .gpu import cuda, missing
 
@@ -231,7 +232,8 @@ def objective_of(theta, like, x, y, coefficients, temperatures, extra):
 
     losses = {"coverage": lambda p: coverage(p, x, temperatures["coverage"]),
               "separation": lambda p: separation(p, temperatures["separation"]),
-              **{name: on_host(loss) for name, loss in (extra or {}).items()}}
+              "balanced": lambda p: balanced(p, x, temperatures["balanced"], tolerance=tolerance_in(p))[:2],
+              **extra}
     losses = {name: loss for name, loss in losses.items() if name in active}
     if losses:
         p, d_p = cuda.device_array((units, dimensions), kind), cuda.to_device(
@@ -247,39 +249,44 @@ def objective_of(theta, like, x, y, coefficients, temperatures, extra):
     return value, gradient, terms
 
 
-def on_host(loss):
-    """The user's own loss, of device arrays."""
-    def moved(p):
-        value, gradient = loss(p.copy_to_host())
-        return value, cuda.to_device(np.ascontiguousarray(gradient, p.dtype))
-    return moved
+def on_host(losses):
+    """The user's own losses, of device arrays."""
+    def moved(loss):
+        def compute(p):
+            value, gradient = loss(p.copy_to_host())
+            return value, cuda.to_device(np.ascontiguousarray(gradient, p.dtype))
+        return compute
+    return {name: moved(loss) for name, loss in (losses or {}).items()}
 
 
 @twin
 def objective(params, x, y, coefficients, temperatures, extra=None):
     """See loss.objective.  The responses are computed twice and not stored: memory O(N + M)."""
     value, gradient, terms = objective_of(flat(params), params, x, y, coefficients, temperatures,
-                                          extra)
+                                          on_host(extra))
     return value, Params.from_vector(gradient, like=params), terms
 
 
 @twin
 def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra=None,
-          callback=None, every=0):
+          callback=None, every=0, iterations=AT_EACH_STEP):
     """See train.train.  The parameters stay on the device; a step brings back the terms alone."""
     kind, theta = x.dtype.type, flat(params)
     following = cuda.device_array_like(theta)
     m, u = (cuda.to_device(np.zeros(theta.size, kind)) for _ in range(2))
-    last, kept = None, []
+    balancing, last, kept = Balancing(x, iterations, sinkhorn), None, []
+    extra = {**on_host(extra), "balanced": balancing}
     for step in range(steps + 1):
+        taus = temperatures_at(temperatures, step, steps)
+        balancing.temperature = taus.get("balanced")
         with np.errstate(all="ignore"):
-            value, gradient, terms = objective_of(theta, params, x, y, coefficients, temperatures,
-                                                  extra)
+            value, gradient, terms = objective_of(theta, params, x, y, coefficients, taus, extra)
             finite = np.isfinite(value) and np.isfinite(total(gradient, gpu.overflow))
+        now = Training(theta, value, terms, step, not finite, marginal_error=balancing.error)
         if not finite:
-            last = (last or Training(theta, value, terms, step, True))._replace(diverged=True)
+            last = (last or now)._replace(diverged=True)
             break
-        last = Training(theta, value, terms, step, False)
+        last = now
         if every and step % every == 0:
             kept.append(theta.copy_to_host())
         stop = callback is not None and callback(

@@ -13,16 +13,19 @@ import numpy as np
 
 from .. import loss
 from ..gaussian import Params
-from ..train import BETA_1, BETA_2, EPSILON, Training
+from ..train import BETA_1, BETA_2, EPSILON, ITERATIONS, Balancing, Training, temperatures_at
 from ..train import train as plain_loop
-from . import compiled, cpu
+from . import compiled
 from .intrinsics import FASTMATH, add
 from .scalar import LOG2_E, moment, response_gradient
 from .simd import (FOUR, ONE, PITCH, ROW_1, ROW_2, ROW_3, THREE, TILE, TUNED, TWO, ZERO, U,
                    aligned_zeros, exps_of_four, gradient_of_four, in_fours, in_tiles, softmax_of_four,
                    tile_costs, tile_exps, tile_gradient, tile_least, tile_width)
+from .objective import objective as objective_by_kernels
+from .transport import follow, set_offsets, sinkhorn, work_of
 
 CHUNK = 1e8                     # pairs between two returns to Python, a tenth of a second
+MOST = 10_000                   # steps between them
 LARGE = 1e6                     # pairs from which the last objective is computed by kernels
 ONE_AT_A_TIME = Lock()          # which not every threading layer of Numba lets several threads call
 
@@ -33,10 +36,28 @@ class Weights(NamedTuple):
     fit: float                  # 2 / N
     overlap: float              # 2 lambda / (M (M - 1) N)
     coverage: float             # 2 lambda / N
-    separation: float           # -4 lambda / (M (M - 1) tau)
+    balanced: float             # 2 lambda / N
     response_scale: float       # -log2(e) / 2
-    coverage_scale: float       # -log2(e) / tau
-    separation_scale: float     # -log2(e) / tau
+
+
+class Schedule(NamedTuple):
+    """What the temperatures make of the sums, at each of some steps: arrays (steps,)."""
+
+    separation: np.ndarray          # -4 lambda / (M (M - 1) tau); 0 skips the loss
+    coverage_scale: np.ndarray      # -log2(e) / tau, of each loss
+    separation_scale: np.ndarray
+    balanced_scale: np.ndarray
+    temperature: np.ndarray         # of balanced coverage
+
+
+class Balance(NamedTuple):
+    """What balanced coverage (E16) needs beside the prototypes; of size 1 where it is absent."""
+
+    prototypes: np.ndarray      # in fours
+    samples: np.ndarray         # in tiles
+    f: np.ndarray               # (N,)
+    offsets: np.ndarray         # (3, M): g, before the last step, before this one
+    iterations: int
 
 
 @compiled(**TUNED)
@@ -123,25 +144,23 @@ def add_network(g, theta, c, h, x, y, here, units, weights, fours):
 
 
 @compiled(**TUNED)
-def add_coverage(g, p, e, x, here, units, weights, work):
-    """Adds the gradient of coverage by p (E4)."""
-    least, sums, shares, total, nearest = work
+def add_coverage(g, p, x, here, units, weight, scale, work):
+    """Adds the gradient of coverage by p (E4), with the offsets in p."""
+    e, least, sums, shares, total, nearest = work
     d, width = U(x.shape[1] // 4), tile_width(units, 0, 64 // e.itemsize)
     for i in range(len(x)):
         if units <= TILE:               # all in one tile: no least cost so far to keep
             tile_costs(e, ZERO, p, ZERO, x, U(i), d, width)
-            total4 = tile_exps(e, ZERO, tile_least(e, ZERO, width), weights.coverage_scale, width)
-            a0 = weights.coverage * here[i, 0] / total4[0]
-            a1 = weights.coverage * here[i, 1] / total4[1]
-            a2 = weights.coverage * here[i, 2] / total4[2]
-            a3 = weights.coverage * here[i, 3] / total4[3]
+            total4 = tile_exps(e, ZERO, tile_least(e, ZERO, width), scale, width)
+            a0, a1 = weight * here[i, 0] / total4[0], weight * here[i, 1] / total4[1]
+            a2, a3 = weight * here[i, 2] / total4[2], weight * here[i, 3] / total4[3]
             tile_gradient(g, ZERO, e, ZERO, (a0, a1, a2, a3), p, ZERO, x, U(i), d, width)
             continue
-        exps_of_four(p, x, i, units, weights.coverage_scale, e, least, sums, nearest)
-        softmax_of_four(least, sums, weights.coverage_scale, shares, total)
+        exps_of_four(p, x, i, units, scale, e, least, sums, nearest)
+        softmax_of_four(least, sums, scale, shares, total)
         for s in range(4):
             for t in range(shares.shape[1]):
-                shares[s, t] *= weights.coverage * here[i, s]
+                shares[s, t] *= weight * here[i, s]
         gradient_of_four(g, e, shares, p, x, i, units)
 
 
@@ -160,14 +179,14 @@ def tile_sums(e, at, p, p_at, x, k, width):
 
 
 @compiled(**TUNED)
-def add_separation(g, p, e, four, units, weights):
+def add_separation(g, p, e, four, units, factor, scale):
     """Adds the gradient of separation by p (E5): four prototypes stand where samples stood.
 
     A pair's exp is computed once: what it does to the four is done to the other with the
     opposite sign.  The exception are the 16 places around the four, which keep vectors whole.
     """
     d, tiles, lanes = U(four.shape[1] // 4), tiles_of(units), 64 // e.itemsize
-    zero, factor = weights.separation - weights.separation, weights.separation
+    zero = factor - factor
     for i in range(0, units, 4):
         own = i // TILE
         at_own = i % TILE
@@ -182,7 +201,7 @@ def add_separation(g, p, e, four, units, weights):
             end = tile_width(units, t, lanes)
             p_at, g_at = U(t * PITCH) * (d + ONE), U(t * PITCH) * d
             tile_costs(e, begin, p, p_at + begin, four, ZERO, d, end - begin)
-            tile_exps(e, begin, (zero, zero, zero, zero), weights.separation_scale, end - begin)
+            tile_exps(e, begin, (zero, zero, zero, zero), scale, end - begin)
             if once < end:
                 for k in range(d):
                     sums = tile_sums(e, once, p, p_at + once, four, k, end - once)
@@ -203,6 +222,27 @@ def prototypes_of(theta, p, units, d):
             row, b = p_at + ROW_1 * (k + ONE), at + ROW_1 * (k + TWO)
             for j in range(tile_width(units, t, 2 * 64 // theta.itemsize)):
                 p[row + j] = -theta[b + j] / theta[at + j]
+
+
+@compiled(**TUNED)
+def prototypes_in_fours(p, q, units, d):
+    """The prototypes as `in_fours` lays them out."""
+    for i in range(len(q)):
+        for s in range(4):
+            j = min(4 * i + s, units - 1)
+            for k in range(d):
+                q[i, FOUR * k + U(s)] = p[U(j // TILE * PITCH) * (d + ONE) + (k + ONE) * ROW_1 + U(j % TILE)]
+
+
+@compiled(fastmath=FASTMATH)
+def add_balanced(g, p, x, here, units, weight, scale, temperature, balance, work, work_back):
+    """Adds the gradient of balanced coverage by p (E16), and brings its offsets up to date."""
+    d, offsets = x.shape[1] // 4, balance.offsets
+    offsets[2] = offsets[0]
+    prototypes_in_fours(p, balance.prototypes, units, U(d))
+    follow(p, x, balance.prototypes, balance.samples, balance.f, offsets[0], temperature, scale,
+           balance.iterations, work, work_back)
+    add_coverage(g, p, x, here, units, weight, scale, work)
 
 
 @compiled(**TUNED)
@@ -246,28 +286,33 @@ def adam_row(state, g, begin, end, beta_1, beta_2, rate, epsilon):
 
 
 @compiled(nogil=True, fastmath=FASTMATH)
-def advance(state, g, g_p, p, e, x, y, here, units, weights, first, last, rate, limit):
+def advance(state, g, g_p, p, e, x, y, here, balance, units, weights, schedule, first, last, rate, limit):
     """Steps first, ..., last - 1; returns how many of them were taken and whether all was finite.
 
-    state holds theta, m, u and theta before the last step.
+    state holds theta, m, u and theta before the last step; schedule is that of these steps.
     """
     d, tiles = U(x.shape[1] // 4), tiles_of(units)
     rows, size = tiles * (int(d) + 2), len(g) - 16
     theta, kind = state[0], state.dtype.type
     beta_1, beta_2 = kind(BETA_1), kind(BETA_2)
-    least = np.empty((4, tiles), state.dtype)
-    work = least, np.empty_like(least), np.empty_like(least), np.empty(4, state.dtype), np.empty(0, np.int64)
+    work, work_back = (e,) + work_of(p, tiles)[1:], work_of(p, tiles_of(len(balance.f)))
+    no_offsets = np.zeros(units, state.dtype)
     fours = (np.empty(4, state.dtype), np.empty(4, state.dtype), np.empty(4, state.dtype),
              np.empty(4, state.dtype))
     four = np.empty((1, x.shape[1]), state.dtype)
     for step in range(first, last):
+        t = step - first
         squares, g[size] = add_network(g, theta, theta[size], e, x, y, here, units, weights, fours)
-        if weights.coverage != 0 or weights.separation != 0:
+        if weights.coverage != 0 or schedule.separation[t] != 0 or weights.balanced != 0:
             prototypes_of(theta, p, units, d)
             if weights.coverage != 0:
-                add_coverage(g_p, p, e, x, here, units, weights, work)
-            if weights.separation != 0:
-                add_separation(g_p, p, e, four, units, weights)
+                add_coverage(g_p, p, x, here, units, weights.coverage, schedule.coverage_scale[t], work)
+            if schedule.separation[t] != 0:
+                add_separation(g_p, p, e, four, units, schedule.separation[t], schedule.separation_scale[t])
+            if weights.balanced != 0:
+                add_balanced(g_p, p, x, here, units, weights.balanced, schedule.balanced_scale[t],
+                             schedule.temperature[t], balance, work, work_back)
+                set_offsets(p, int(d), no_offsets)
             add_through_prototypes(g, g_p, theta, p, units, d)
         g[size + 1] = squares
         fine = bounded(g, U(size), U(size + 1), limit)
@@ -276,7 +321,9 @@ def advance(state, g, g_p, p, e, x, y, here, units, weights, first, last, rate, 
             width = tile_width(units, row // (int(d) + 2), 32)
             fine &= bounded(g, U(row * PITCH), U(row * PITCH) + width, limit)
         if not fine:
+            balance.offsets[0] = balance.offsets[2]
             return step, False
+        balance.offsets[1] = balance.offsets[2]
         root = sqrt(1 - BETA_2 ** (step + 1))
         step_rate, epsilon = kind(rate * root / (1 - BETA_1 ** (step + 1))), kind(EPSILON * root)
         adam_row(state, g, U(size), U(size + 1), beta_1, beta_2, step_rate, epsilon)
@@ -297,7 +344,7 @@ def places(units, dimensions, d):
 class Trainer:
     """One training: its arrays, and its steps."""
 
-    def __init__(self, params, x, y, coefficients, temperatures, rate):
+    def __init__(self, params, x, y, coefficients, temperatures, steps, rate, iterations):
         kind, (units, dimensions) = params.w.dtype, params.b.shape
         d, tiles = dimensions // 2 * 2 + 1, tiles_of(units)
         self.state = aligned_zeros(4 * (tiles * (d + 2) * PITCH + 16), kind).reshape(4, -1)
@@ -310,44 +357,67 @@ class Trainer:
         p[:] = in_tiles(np.zeros_like(params.b)).ravel()                # for its first rows
         fours = in_fours(x)
         here = (np.arange(4 * len(fours)) < len(x)).astype(kind).reshape(-1, 4)
-        self.arrays = g, g_p, p, e, fours, in_fours(y[:, None]), here
-        self.weights = weights_of(len(x), units, coefficients, temperatures, kind.type)
+        self.balance = balance_of(params.b, x, coefficients.get("balanced", 0), iterations)
+        self.arrays = g, g_p, p, e, fours, in_fours(y[:, None]), here, self.balance
+        self.weights = weights_of(len(x), units, coefficients, kind.type)
+        self.coefficients, self.temperatures, self.steps = coefficients, temperatures, steps
         self.rate, self.limit = rate, kind.type(np.sqrt(np.finfo(kind).max))
         self.step, self.finite = 0, True
 
     def advance(self, steps):
         """That many more steps; fewer where the next one is not finite."""
-        self.step, self.finite = advance(self.state, *self.arrays, len(self.like.w), self.weights,
+        taus = temperatures_at(self.temperatures, np.arange(self.step, self.step + steps), self.steps)
+        schedule = schedule_of(steps, len(self.like.w), self.coefficients, taus, self.like.w.dtype)
+        self.step, self.finite = advance(self.state, *self.arrays, len(self.like.w), self.weights, schedule,
                                          self.step, self.step + steps, self.rate, self.limit)
 
     def params(self, row=0):
         return Params.from_vector(self.state[row, self.places], self.like)
 
 
-def weights_of(samples, units, coefficients, temperatures, kind):
+def weights_of(samples, units, coefficients, kind):
     """The factors of each sum, in the network's type; where a loss is absent, 0."""
-    coverage, separation, overlap = (coefficients.get(name, 0.0) for name in loss.STRUCTURAL)
-    tau_c, tau_s = (temperatures.get(name, 1.0) for name in loss.STRUCTURAL[:2])
+    coverage, overlap, balanced = (coefficients.get(name, 0.0) for name in ("coverage", "overlap", "balanced"))
     pairs = max(units * (units - 1), 1)
     return Weights(*map(kind, (2 / samples, 2 * overlap / (pairs * samples), 2 * coverage / samples,
-                               -4 * separation / (pairs * tau_s),
-                               -LOG2_E / 2, -LOG2_E / tau_c, -LOG2_E / tau_s)))
+                               2 * balanced / samples, -LOG2_E / 2)))
+
+
+def schedule_of(steps, units, coefficients, temperatures, kind):
+    """Of so many steps' temperatures, by loss name an array or one number, in the network's type."""
+    tau_c, tau_s, tau_b = (temperatures.get(name, 1.0) for name in loss.TEMPERED)
+    separation = -4 * coefficients.get("separation", 0.0) / (max(units * (units - 1), 1) * tau_s)
+    columns = separation, -LOG2_E / tau_c, -LOG2_E / tau_s, -LOG2_E / tau_b, tau_b
+    return Schedule(*(np.full(steps, column, kind) for column in columns))
+
+
+def balance_of(prototypes, x, weight, iterations):
+    """Room for balanced coverage, where it is active."""
+    x = x if weight else x[:1]
+    return Balance(in_fours(prototypes), in_tiles(x).ravel(), np.zeros(len(x), x.dtype),
+                   np.zeros((3, len(prototypes)), x.dtype), iterations)
 
 
 def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra=None,
-          callback=None, every=0):
+          callback=None, every=0, iterations=ITERATIONS):
     """See train.train.  Losses of the user's own are Python: with them it is that loop."""
     if any(coefficients.get(name, 0) for name in extra or {}):
         return plain_loop(params, x, y, coefficients, temperatures, steps, rate, extra, callback,
-                          every, objective=cpu.objective)
-    objective = cpu.objective if len(x) * len(params.w) > LARGE else loss.objective
-    trainer = Trainer(params, x, y, coefficients, temperatures, rate)
-    chunk = 1 if callback else max(1, int(CHUNK / (len(x) * len(params.w))))
+                          every, iterations, objective_by_kernels, sinkhorn)
+    compute = objective_by_kernels if len(x) * len(params.w) > LARGE else loss.objective
+    trainer = Trainer(params, x, y, coefficients, temperatures, steps, rate, iterations)
+    balancing = Balancing(x, iterations, sinkhorn)
+    pairs = len(x) * len(params.w) * (2 * iterations if coefficients.get("balanced", 0) else 1)
+    chunk = 1 if callback else max(1, min(MOST, int(CHUNK / pairs)))
     trajectory = []
 
-    def evaluate(row=0):
+    def evaluate(before=0):
+        """At the network now or one step before."""
+        taus = temperatures_at(temperatures, trainer.step - before, steps)
+        balancing.temperature, balancing.offsets = taus.get("balanced"), trainer.balance.offsets[before]
         with np.errstate(all="ignore"), ONE_AT_A_TIME:
-            value, gradient, terms = objective(trainer.params(row), x, y, coefficients, temperatures)
+            value, gradient, terms = compute(trainer.params(3 * before), x, y, coefficients, taus,
+                                             {"balanced": balancing})
             finite = np.isfinite(value) and np.isfinite(gradient.to_vector() ** 2).all()
         return value, terms, finite
 
@@ -365,14 +435,14 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
 
     value, terms, finite = evaluate()
     diverged = not (finite and trainer.finite)
-    row, steps = 0, trainer.step
-    if diverged and steps > 0:
-        row, steps = 3, steps - 1
-        value, terms, _ = evaluate(row)
+    before = int(diverged and trainer.step > 0)
+    if before:
+        value, terms, _ = evaluate(before)
     elif diverged:
         trajectory = []
-    last = Training(trainer.params(row), value, terms, steps, diverged)
+    last = Training(trainer.params(3 * before), value, terms, trainer.step - before, diverged,
+                    marginal_error=balancing.error)
     if every:
-        kept = trajectory[:steps // every + 1]
+        kept = trajectory[:last.steps // every + 1]
         last = last._replace(trajectory=np.reshape(kept, (-1, trainer.places.size)))
     return last

@@ -13,43 +13,60 @@ from .simd import (PARTS, PITCH, SERIAL, TILE, aligned_zeros, exps_of_four, in_f
                    softmax_of_four, softmin)
 
 
-@compiled(fastmath=FASTMATH)
-def values_of_part(p, x, units, scale, k, parts, least, total):
-    """Part k of the fours of samples: min_j D_ij and sum_j exp(-(D_ij - min) / tau) of each."""
-    tiles, samples = p.size // (x.shape[1] // 4 + 1) // PITCH, len(least)
-    e = aligned_zeros(tiles * 4 * PITCH, p.dtype)
-    least4 = np.empty((4, tiles), p.dtype)
-    sums, weights = np.empty_like(least4), np.empty_like(least4)
-    total4, nearest4 = np.empty(4, p.dtype), np.empty(0, np.int64)
-    for i in range(k * len(x) // parts, (k + 1) * len(x) // parts):
-        exps_of_four(p, x, i, units, scale, e, least4, sums, nearest4)
-        softmax_of_four(least4, sums, scale, weights, total4)
-        for s in range(min(4, samples - 4 * i)):
-            least[4 * i + s], total[4 * i + s] = least4[s, tiles - 1], total4[s]
-
-
-@compiled(parallel=True)
-def values_over_threads(p, x, units, scale, parts, least, total):
-    for k in prange(parts):
-        values_of_part(p, x, units, scale, k, parts, least, total)
+@compiled()
+def work_of(p, tiles):
+    """Room for the exps of four samples, and for what is known of each tile of units."""
+    least = np.empty((4, tiles), p.dtype)
+    return (aligned_zeros(tiles * 4 * PITCH, p.dtype), least, np.empty_like(least), np.empty_like(least),
+            np.empty(4, p.dtype), np.empty(0, np.int64))
 
 
 @compiled()
-def values_in_turn(p, x, units, scale, parts, least, total):
-    values_of_part(p, x, units, scale, 0, 1, least, total)
+def set_offsets(p, d, offsets):
+    """Puts -g where `tile_costs` looks for it."""
+    for j in range(len(offsets)):
+        p[j // TILE * PITCH * (d + 1) + j % TILE] = -offsets[j]
+
+
+@compiled(fastmath=FASTMATH)
+def softmins_of_fours(p, x, units, temperature, scale, first, last, values, work):
+    """s_i (E4) of the fours of samples from first to last; scale = -log2(e) / tau."""
+    e, least, sums, weights, total, nearest = work
+    tiles = least.shape[1]
+    for i in range(first, last):
+        exps_of_four(p, x, i, units, scale, e, least, sums, nearest)
+        softmax_of_four(least, sums, scale, weights, total)
+        for s in range(min(4, len(values) - 4 * i)):
+            values[4 * i + s] = least[s, tiles - 1] - temperature * log(total[s])
+
+
+@compiled()
+def part_of_softmins(p, x, units, temperature, scale, k, parts, values):
+    work = work_of(p, p.size // (x.shape[1] // 4 + 1) // PITCH)
+    softmins_of_fours(p, x, units, temperature, scale, k * len(x) // parts, (k + 1) * len(x) // parts,
+                      values, work)
+
+
+@compiled(parallel=True)
+def softmins_over_threads(p, x, units, temperature, scale, parts, values):
+    for k in prange(parts):
+        part_of_softmins(p, x, units, temperature, scale, k, parts, values)
+
+
+@compiled()
+def softmins_in_turn(p, x, units, temperature, scale, parts, values):
+    part_of_softmins(p, x, units, temperature, scale, 0, 1, values)
 
 
 def half_iteration(tiles, fours, offsets, samples, temperature):
     """The softmins of so many samples, in fours, over units in tiles, whose offsets are set here."""
     units, kind = len(offsets), tiles.dtype.type
-    for t, tile in enumerate(tiles):
-        part = offsets[t * TILE:(t + 1) * TILE]
-        tile[0, :len(part)] = -part
-    least, total = np.empty(samples, kind), np.empty(samples, kind)
-    over_parts = values_in_turn if samples * units < SERIAL else values_over_threads
-    over_parts(tiles.reshape(-1), fours, units, kind(-LOG2_E / temperature),
-               min(PARTS, len(fours)), least, total)
-    return least - kind(temperature) * np.log(total)
+    set_offsets(tiles.reshape(-1), fours.shape[1] // 4, offsets)
+    values = np.empty(samples, kind)
+    over_parts = softmins_in_turn if samples * units < SERIAL else softmins_over_threads
+    over_parts(tiles.reshape(-1), fours, units, kind(temperature), kind(-LOG2_E / temperature),
+               min(PARTS, len(fours)), values)
+    return values
 
 
 def sinkhorn(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, tolerance=TOLERANCE):
@@ -71,3 +88,23 @@ def balanced(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
     """See transport.balanced."""
     return met(sinkhorn(prototypes, x, temperature, offsets, iterations, tolerance),
                temperature, iterations, tolerance)
+
+
+@compiled(fastmath=FASTMATH)
+def follow(p, x, q, z, f, g, temperature, scale, iterations, work, work_back):
+    """`sinkhorn`'s offsets g after so many iterations, in compiled code, for a step of a training.
+
+    Samples stand in fours in x and in tiles in z, prototypes in tiles in p and in fours in q; p is
+    left with the offsets that the gradient belongs to.
+    """
+    d, kind = x.shape[1] // 4, p.dtype.type
+    forth, back = temperature * kind(log(len(g))), temperature * kind(log(len(f)))
+    for _ in range(iterations):
+        set_offsets(p, d, g)
+        softmins_of_fours(p, x, len(g), temperature, scale, 0, len(x), f, work)
+        for i in range(len(f)):
+            f[i] += forth
+        set_offsets(z, d, f)
+        softmins_of_fours(z, q, len(f), temperature, scale, 0, len(q), g, work_back)
+        for j in range(len(g)):
+            g[j] += back

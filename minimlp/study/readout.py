@@ -10,7 +10,7 @@ from ..dispatch import forward, implementation, prototypes
 from ..images import ARMS, LEVELS
 from ..loss import objective
 from ..metrics import specialization_ratio
-from .specialization import metric_table
+from .specialization_claims import metric_table
 from .store import identity_of, key
 from .verdicts import Contrast, claim, compare
 
@@ -109,10 +109,10 @@ class ImagesConfig:
     def execute(self, run):
         size, seed = run["size"], run["seed"]
         x, y = self.samples[size], self.labels(size, seed)
-        training, scaling, marginal_error = images.memorise(
+        training, scaling = images.memorise(
             x, y, run["arm"], [seed, size, START], self.coefficient, self.coverage_temperature,
             self.first_temperature, self.last_distance, self.steps, self.rate, self.backend)
-        return measured(training, scaling, x, y, [seed, size, NOISE_STREAM], marginal_error)
+        return measured(training, scaling, x, y, [seed, size, NOISE_STREAM])
 
 
 def checked_size(size, rows):
@@ -129,7 +129,7 @@ def checked_size(size, rows):
     return size
 
 
-def measured(training, scaling, x, y, seed, marginal_error):
+def measured(training, scaling, x, y, seed):
     """The record of a training: what can be read out, after noise too, and its parameters."""
     params = training.params
     with np.errstate(all="ignore"):
@@ -143,7 +143,7 @@ def measured(training, scaling, x, y, seed, marginal_error):
                    "specialization_ratio": specialization_ratio(p, x),
                    "memorised": float(np.mean(forward(params, scaling.into(x))[0] * y > 0)),
                    "fit_error": float(training.terms["fit"]),
-                   "own_error": float(distance.mean()), "marginal_error": marginal_error,
+                   "own_error": float(distance.mean()), "marginal_error": training.marginal_error,
                    **dict(zip(NOISE, (noisy_error(params, scaling, x, level, seed) / float(nearest.mean())
                                       for level in LEVELS)))}
     return {"result": {**result, "diverged": int(diverged)},

@@ -10,14 +10,12 @@ from ..dispatch import implementation, init_params, prototypes, train
 from ..loss import STRUCTURAL, objective
 from ..metrics import (expelled_fraction, hull_distance, reconstruction_error,
                        specialization_ratio)
+from ..train import ITERATIONS
+from .specialization_claims import MASKS, METRICS, claims, metric_table
 from .store import identity_of, key
-from .verdicts import RESAMPLES, Contrast, claim, compare, worst
+from .verdicts import RESAMPLES
 
-MASKS = ("none", "coverage", "separation", "overlap", "coverage+separation",
-         "coverage+overlap", "separation+overlap", "coverage+separation+overlap")
-METRICS = ("fit_error", "reconstruction_error", "specialization_ratio", "expelled_fraction")
-COLUMNS = ("size", *STRUCTURAL, "seed", *METRICS, "diverged")
-LARGER_IS_BETTER = {"specialization_ratio"}
+COLUMNS = ("size", *STRUCTURAL, "seed", *METRICS, "marginal_error", "diverged")
 DEMONSTRATION = ("x", "y", "steps", *MASKS[:4], *("moves " + mask for mask in MASKS[:4]))
 FRAME_STEPS = 10        # a frame of the demonstration every so many steps
 
@@ -44,6 +42,7 @@ class TrainingConfig:
     coefficient: float = 0.1
     target: str = "sin"
     backend: str = "numpy"
+    iterations = ITERATIONS     # of Sinkhorn at each step
 
     def __post_init__(self):
         object.__setattr__(self, "sizes", checks.distinct(
@@ -75,7 +74,7 @@ class TrainingConfig:
         start = init_params(x, size, [seed, size, 1])
         coefficients = {} if mask == "none" else dict.fromkeys(mask.split("+"), self.coefficient)
         return train(start, x, y, coefficients, temperatures, self.steps, self.rate,
-                     every=every, backend=self.backend), x
+                     every=every, iterations=self.iterations, backend=self.backend), x
 
 
 @dataclass(frozen=True)
@@ -95,6 +94,10 @@ class StudyConfig(TrainingConfig):
         Adam's step size; lambda of every active loss.
     coverage_temperature, separation_temperature : float
         tau, in the squared units of x.
+    balanced_temperatures : pair of float
+        tau of balanced coverage at the first and the last step.
+    iterations : int
+        Of Sinkhorn at each step.
     target : {"sin", "identity", "random"}
     backend : str
     """
@@ -102,6 +105,8 @@ class StudyConfig(TrainingConfig):
     masks: tuple = MASKS
     coverage_temperature: float = 0.02
     separation_temperature: float = 0.001
+    balanced_temperatures: tuple = (0.3, 1e-3)
+    iterations: int = ITERATIONS
     command = "study"
 
     def __post_init__(self):
@@ -109,10 +114,14 @@ class StudyConfig(TrainingConfig):
         object.__setattr__(self, "masks", checks.distinct("masks", self.masks, mask_name))
         checks.temperature("coverage_temperature", self.coverage_temperature)
         checks.temperature("separation_temperature", self.separation_temperature)
+        object.__setattr__(self, "balanced_temperatures", checks.temperature_range(
+            "balanced_temperatures", self.balanced_temperatures))
+        checks.count("iterations", self.iterations)
 
     @property
     def temperatures(self):
-        return {"coverage": self.coverage_temperature, "separation": self.separation_temperature}
+        return {"coverage": self.coverage_temperature, "separation": self.separation_temperature,
+                "balanced": self.balanced_temperatures}
 
     def runs(self):
         return [{"size": size, "mask": mask, "seed": seed} for size in self.sizes
@@ -172,14 +181,14 @@ def measured(training, x):
                   "reconstruction_error": reconstruction_error(p, x),
                   "specialization_ratio": specialization_ratio(p, x),
                   "expelled_fraction": expelled_fraction(p, x)}
-    return {"result": {**result, "diverged": int(diverged)},
+    return {"result": {**result, "diverged": int(diverged), "marginal_error": training.marginal_error},
             "params": {name: array.tolist() for name, array in params._asdict().items()}}
 
 
 def is_record(record, size):
     """Whether a record read back has the shape of `measured`'s."""
     result, params = record["result"], record["params"]
-    if set(result) != {*METRICS, "diverged"} or result["diverged"] not in (0, 1):
+    if set(result) != {*METRICS, "diverged", "marginal_error"} or result["diverged"] not in (0, 1):
         return False
     metrics = [result[metric] for metric in METRICS]
     if result["diverged"]:
@@ -196,92 +205,6 @@ def is_record(record, size):
 def csv_rows(rows):
     """Rows as results.csv has them: the losses as 0 or 1."""
     return [{**row, **{loss: int(loss in row["mask"]) for loss in STRUCTURAL}} for row in rows]
-
-
-def metric_table(rows, metric, column="mask"):
-    """{size: {column's value: {seed: value}}}; diverged runs get the worst value at their size."""
-    table = {}
-    for size in dict.fromkeys(row["size"] for row in rows):
-        values = {(row[column], row["seed"]): np.nan if row[metric] is None else row[metric]
-                  for row in rows if row["size"] == size}
-        for (name, seed), value in worst(values, metric in LARGER_IS_BETTER).items():
-            table.setdefault(size, {}).setdefault(name, {})[seed] = value
-    return table
-
-
-def masks_contrast(rows, metric, expected, ours, theirs, bound=0.0, scale=np.asarray, label=None):
-    """Paired over seeds: the mean of scale(metric) over masks `ours` less that over `theirs`."""
-    comparisons = []
-    larger = metric in LARGER_IS_BETTER
-    for size, by_mask in metric_table(rows, metric).items():
-        if not {*ours, *theirs} <= {*by_mask}:
-            continue
-        means = [scale([list(by_mask[mask].values()) for mask in masks]).mean(axis=0)
-                 for masks in (ours, theirs)]
-        comparisons.append(compare(means[0] - means[1], size, bound, larger))
-    label = label or f"{metric}: {' and '.join(ours)} - {' and '.join(theirs)}"
-    return Contrast(label, expected, larger, comparisons)
-
-
-def log10_error(values):
-    return np.log10(np.maximum(values, 1e-300))
-
-
-def claims(rows):
-    """The claims A1 to A8 with their verdicts, from the study's rows.
-
-    Parameters
-    ----------
-    rows : list of dict
-        As `run_study` returns them.
-
-    Returns
-    -------
-    list of Claim
-    """
-    def contrast(metric, expected, mask, baseline="none"):
-        return masks_contrast(rows, metric, expected, [mask], [baseline])
-
-    def factorial(metric, expected, loss, **options):
-        on = [mask for mask in MASKS if loss in mask]
-        off = [mask for mask in MASKS if loss not in mask]
-        return masks_contrast(rows, metric, expected, on, off, **options)
-
-    largest = max(row["size"] for row in rows)
-    at_largest = [row for row in rows if row["size"] == largest]
-    error, usage, expelled = METRICS[1:]
-    return [
-        claim("A1", "coverage gives the lowest reconstruction error at every size",
-              [contrast(error, "better", "coverage", other)
-               for other in ("none", "separation", "overlap")],
-              "the losses' formulas and all settings"),
-        claim("A2", "coverage raises the specialization ratio over the standard baseline",
-              [contrast(usage, "better", "coverage"),
-               factorial(usage, "better", "coverage", label=f"{usage}: masks with coverage - without")],
-              "the factorial contrast"),
-        claim("A3", "separation is mixed: better at some sizes, worse at others",
-              [contrast(error, "better", "separation")],
-              "holds if better somewhere and worse somewhere", expect_mixed=True),
-        claim("A4", "overlap is harmful at every size",
-              [contrast(error, "worse", "overlap"),
-               factorial(error, "worse", "overlap", label=f"{error}: masks with overlap - without")],
-              "the factorial contrast"),
-        claim("A5", "overlap-active runs fit the data as well as overlap-free ones",
-              [factorial("fit_error", "better", "overlap", bound=float(np.log10(2)), scale=log10_error,
-                         label="log10 fit_error: masks with overlap - without, bound log10 2")],
-              "'as well' means a geometric mean less than twice as large"),
-        claim("A6", "overlap pushes prototypes out of the hull; coverage pulls them in",
-              [contrast(expelled, "worse", "overlap"), contrast(expelled, "better", "coverage")],
-              "separation's part is judged by the temperature sweep"),
-        claim("A7", f"the prototype positions at the largest size (here {largest}) show it",
-              [masks_contrast(at_largest, expelled, "worse", ["overlap"], ["none"]),
-               masks_contrast(at_largest, expelled, "better", ["coverage"], ["none"])],
-              "the figure's message as two contrasts"),
-        claim("A8", "a repulsive loss needs a compatible attractor",
-              [contrast(error, "better", "coverage+overlap", "overlap"),
-               contrast(error, "better", "coverage+separation", "separation")],
-              "the principle as two contrasts: adding coverage to each repulsive loss"),
-    ]
 
 
 def demonstration(config, log):

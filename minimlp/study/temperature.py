@@ -55,7 +55,7 @@ class SweepConfig(TrainingConfig):
 
 def csv_rows(rows):
     """Rows as results.csv has them; the baseline has separation 0 and no temperature."""
-    return [{**row, "coverage": 0, "overlap": 0, "separation": int(row["temperature"] > 0),
+    return [{**row, **dict.fromkeys(STRUCTURAL, 0), "separation": int(row["temperature"] > 0),
              "separation_temperature": row["temperature"] or None} for row in rows]
 
 
