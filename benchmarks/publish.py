@@ -5,27 +5,23 @@
 The runs' log stays behind in results/; everything else of a study is copied.
 """
 
-import csv
 import json
 import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from minimlp.bench.figures import SHOWN, reason, rounded
 from minimlp.bench.tables import read_table
-from minimlp.study.balancing import MASKS as BALANCING, balancing_claim
-from minimlp.study.specialization import metric_table
 from minimlp.study.strength_report import share
 from minimlp.study.text import short
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-STUDIES = ("study", "study-100", "sweep", "sweep-100", "sweep-confirmation")
+STUDIES = ("study", "study-100", "sweep", "sweep-100", "sweep-confirmation", "balanced", "balanced-confirmation")
 FAMILIES = ("separable", "noisy")
 LEFT_BEHIND = {"runs.jsonl", "lock", "demonstration.npz"}
-UNCOPIED = {"study-100": {"forces.png", "counterexample.png", "trajectories.png", "drift.gif"},  # as study's
+AS_STUDY = {"forces.png", "counterexample.png", "trajectories.png", "drift.gif"}
+UNCOPIED = {"study-100": AS_STUDY, "balanced": AS_STUDY, "balanced-confirmation": AS_STUDY,
             "strength": {"results.csv"}}        # 13 MB: the command writes it again
 
 
@@ -70,7 +66,7 @@ def pages():
     text = replaced(text, "split", split_text(json.loads((RESULTS / "split" / "summary.json").read_text())))
     strength = json.loads((RESULTS / "strength" / "summary.json").read_text())
     text = replaced(text, "strength", strength_text(strength))
-    text = replaced(text, "balanced", balanced_text(RESULTS / "balanced"))
+    text = replaced(text, "balanced", balanced_text(summaries))
     text = replaced(text, "bench", bench_text(RESULTS / "bench"))
     text = replaced(text, "gpu", gpu_text(RESULTS / "gpu"))
     return {readme: text, RESULTS / "README.md": details(summaries, strength)}
@@ -207,29 +203,21 @@ def strength_details(summary):
     return lines
 
 
-def balanced_text(directory):
+def balanced_text(summaries):
     """Balanced coverage beside coverage, size by size, on the first seeds and on fresh ones."""
-    lines, verdicts = [], []
-    for path in sorted(directory.glob("*.csv")):
-        with open(path) as file:
-            rows = [{name: as_number(value) for name, value in row.items()} for row in csv.DictReader(file)]
-        claim, seeds = balancing_claim(rows), path.stem.replace("seeds-", "seeds ").replace("-", " to ")
-        verdicts.append(f"{seeds}: **{claim.verdict}**")
-        tables = [metric_table(rows, metric) for metric in ("reconstruction_error", "specialization_ratio")]
-        if not lines:
-            lines = ["| | " + " | ".join(f"N = {size}" for size in tables[0]) + " |", "|---" * (len(tables[0]) + 1) + "|"]
-        for name, table in zip(("error", "specialization ratio"), tables):
-            cells = [" / ".join(short(float(np.mean(list(by_mask[mask].values())))) for mask in BALANCING)
-                     for by_mask in table.values()]
-            lines.append(f"| {name}, coverage / balanced, {seeds} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", f"Claim: {claim.statement}. " + "; ".join(verdicts) + "."])
-
-
-def as_number(text):
-    try:
-        return float(text) if "." in text or "e" in text else int(text)
-    except ValueError:
-        return text
+    sizes = summaries["balanced"]["settings"]["sizes"]
+    lines = ["| | " + " | ".join(f"N = {size}" for size in sizes) + " |", "|---" * (len(sizes) + 1) + "|"]
+    verdicts = []
+    for name in ("balanced", "balanced-confirmation"):
+        summary, claim = summaries[name], summaries[name]["claims"][-1]
+        first = summary["settings"]["first_seed"]
+        seeds = f"seeds {first} to {first + summary['settings']['seeds'] - 1}"
+        means = {(row["metric"], row["size"], row["mask"]): row["mean"] for row in summary["means"]}
+        for metric in ("reconstruction_error", "specialization_ratio"):
+            cells = [" / ".join(short(means[metric, size, mask]) for mask in ("coverage", "balanced")) for size in sizes]
+            lines.append(f"| {metric.replace('_', ' ')}, coverage / balanced, {seeds} | {' | '.join(cells)} |")
+        verdicts.append(f"{seeds}: **{claim['verdict']}**")
+    return "\n".join([*lines, "", f"Claim: {claim['statement']}. " + "; ".join(verdicts) + "."])
 
 
 def setting_text(c):
@@ -310,7 +298,7 @@ def details(summaries, strength):
         versions = ", ".join(f"{key} {value}" for key, value in summary["versions"].items())
         lines += ["", f"## {name}", "", f"Settings: {settings}; backend {summary['backend']}; "
                   f"{versions}. Diverged runs: {len(summary['diverged'])}."]
-        for claim in summary["claims"]:
+        for claim in filter(lambda claim: claim["contrasts"], summary["claims"]):
             lines += ["", f"**{claim['name']}: {claim['verdict']}.** {claim['statement']}. "
                       f"Ours: {claim['ours']}.", ""]
             lines += contrast_rows(claim["contrasts"])
@@ -319,7 +307,7 @@ def details(summaries, strength):
                       "| N | tau\\* | 95 % interval | tau\\* / (range/N)^2 |", "|---|---|---|---|"]
             lines += [f"| {row['size']} | {short(row['tau'])} | {short(row['low'])} to "
                       f"{short(row['high'])} | {short(row['ratio'])} |" for row in onset["sizes"]]
-        if "inward_share" in summary:
+        if "overlap" in summary["settings"].get("masks", ()):
             lines += ["", "Under Adam, moves of prototypes outside the hull (about 20 units):", "",
                       "| mask | moves | share towards the hull | 95 % interval |",
                       "|---|---|---|---|"]

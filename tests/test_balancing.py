@@ -128,14 +128,14 @@ def test_a_callback_and_chunks_leave_no_trace(monkeypatch):
 
 def test_divergence_comes_at_the_same_step_with_the_same_last_params():
     steps = []
-    for weight in np.geomspace(1e154, 1e156, 9):
-        ours, theirs = both(training, start(6, 5, 2), {"balanced": float(weight)}, 60, 0.1)
+    for weight in np.geomspace(1e154, 1e156, 5):
+        ours, theirs = both(training, start(6, 5, 2), {"balanced": float(weight)}, 20, 0.1)
         steps.append((theirs.steps, theirs.diverged))
         assert (ours.steps, ours.diverged) == steps[-1]
         assert relative_error(ours.params.to_vector(), theirs.params.to_vector()) <= 1e-9
         assert ours.value == pytest.approx(theirs.value, rel=1e-9)
         assert ours.marginal_error == pytest.approx(theirs.marginal_error, rel=1e-6)
-    assert steps[0] == (60, False) and steps[-1] == (0, True)
+    assert steps[0] == (20, False) and steps[-1] == (0, True)
 
 
 @pytest.mark.parametrize("loss", ["coverage", "separation"])
@@ -162,7 +162,7 @@ def test_training_follows_the_temperatures_with_the_offsets_of_the_step_before()
     assert training.marginal_error == pytest.approx(error, rel=1e-9)
 
 
-@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+@pytest.mark.parametrize("backend", ["numpy"] if SMALL else ["numpy", "cpu"])
 def test_training_brings_every_prototype_to_its_own_sample(backend):
     x = np.linspace(-0.9, 0.9, 8)[:, None]
     params, y = minimlp.init_params(x, 8, 1), np.sin(np.pi * x[:, 0])

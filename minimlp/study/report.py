@@ -27,6 +27,9 @@ def text(summary):
         lines.append(onset_text(onset))
     if "inward_share" in summary:
         lines.append(inward_text(summary["inward_share"]))
+    if summary.get("largest_marginal_error") is not None:
+        lines.append("balanced coverage: at the last step the marginals are met to "
+                     f"{short(summary['largest_marginal_error'])} (0 to 2) or better\n")
     if "contingency" in summary:
         lines.append(plateau_text(summary))
     if "arms" in summary:

@@ -231,8 +231,9 @@ def inward_share(demonstration):
 
 
 def summary(rows, config, log):
-    """What summary.json holds: identity, claims, means by size and mask, moves under Adam,
-    diverged runs."""
+    """What summary.json holds: identity, claims, means by size and mask, moves under Adam, the
+    largest marginal error of balanced coverage at the last step, diverged runs."""
+    marginal_errors = [row["marginal_error"] for row in rows if row["marginal_error"] is not None]
     means = [{"size": size, "mask": mask, "metric": metric,
               "mean": float(np.mean(list(values.values())))}
              for metric in METRICS for size, by_mask in metric_table(rows, metric).items()
@@ -244,5 +245,6 @@ def summary(rows, config, log):
             "expelled_at_start": {size: 2 / (size + 1) for size in config.sizes},
             "means": means,
             "inward_share": inward_share(demonstration(config, log)),
+            "largest_marginal_error": max(marginal_errors, default=None),
             "diverged": [{name: row[name] for name in ("size", "mask", "seed")}
                          for row in rows if row["diverged"]]}
