@@ -55,13 +55,19 @@ def patches(size, region="face"):
     array (size, 64)
         Patch by patch, from left to right and from above; grey from 0 to 1.
     """
-    side = isqrt(checks.count("size", size, least=4, most=MOST_PATCHES))
-    if side ** 2 != size:
-        raise InputError(f"size = {size}: expected a square number, for the patches make up a square")
+    side = side_of("size", size)
     row, column = CENTRES[checks.choice("region", region, CENTRES)]
     half = side * PATCH // 2
     crop = photograph()[row - half:row - half + side * PATCH, column - half:column - half + side * PATCH]
     return crop.reshape(side, PATCH, side, PATCH).swapaxes(1, 2).reshape(size, PATCH ** 2)
+
+
+def side_of(name, size):
+    """How many patches a side, for so many of them."""
+    side = isqrt(checks.count(name, size, least=4, most=MOST_PATCHES))
+    if side ** 2 != size:
+        raise InputError(f"{name} = {size}: expected a square number, for the patches make up a square")
+    return side
 
 
 def mosaic(images):
@@ -109,17 +115,18 @@ def read_samples(path):
     values = readers[path.suffix.lower()](path)
     if values.ndim not in (1, 2):
         raise InputError(f"data = {path}: has {values.ndim} dimensions, expected (N, d), or (N,) for d = 1")
-    return distinct_samples(checks.points(f"data = {path}: array", values, real=True).astype(float), path)
+    return distinct_samples(f"data = {path}", values)
 
 
-def distinct_samples(x, path):
-    """x, if it holds two samples or more and no two of them are equal."""
+def distinct_samples(name, values):
+    """Samples (N, d) in float64, if there are two or more and no two of them are equal."""
+    x = checks.points(name, values, real=True).astype(float)
     if len(x) < 2:
-        raise InputError(f"data = {path}: holds 1 sample, expected at least 2")
+        raise InputError(f"{name}: holds 1 sample, expected at least 2")
     _, first, which = np.unique(x, axis=0, return_index=True, return_inverse=True)
     again = np.flatnonzero(first[which.ravel()] != np.arange(len(x)))
     if len(again):
-        raise InputError(f"data = {path}: sample {again[0]} equals sample {first[which.ravel()[again[0]]]} "
+        raise InputError(f"{name}: sample {again[0]} equals sample {first[which.ravel()[again[0]]]} "
                          "(counted from 0): no prototype can be told to be the one or the other; drop one")
     return x
 
@@ -260,7 +267,7 @@ def memorise(x, y, arm, seed, coefficient=10.0, coverage_temperature=0.02, first
     Parameters
     ----------
     x : array (N, d)
-        Samples, no two equal.
+        Samples, no two equal; (N,) is taken as d = 1.
     y : array (N,)
         Labels.
     arm : {"none", "coverage", "coverage annealed", "balanced"}
@@ -287,6 +294,7 @@ def memorise(x, y, arm, seed, coefficient=10.0, coverage_temperature=0.02, first
         `scaling.back(prototypes(training.params))` is what the weights say of the samples.
     """
     checks.choice("arm", arm, ARMS)
+    x = distinct_samples("x", x)
     scaling = Scaling.of(x)
     x = scaling.into(x)
     annealed = first, float((last * nearest_other(x).mean()) ** 2)

@@ -142,6 +142,13 @@ def test_pairing_is_that_of_the_reconstruction_error():
     assert images.paired(p, x)[1].mean() == pytest.approx(minimlp.reconstruction_error(p, x))
 
 
+def test_what_cannot_be_memorised_is_refused():
+    for x, arm, message in ((samples()[[0, 1, 0]], "none", "x: sample 2 equals sample 0"),
+                            (samples(1), "none", "1 sample"), (samples(3), "annealed", "arm = 'annealed'")):
+        with pytest.raises(minimlp.InputError, match=message):
+            images.memorise(x, np.ones(len(x)), arm, 0)
+
+
 def test_nearest_other_by_hand():
     np.testing.assert_allclose(images.nearest_other(np.array([[0.0], [1], [4]])), [1, 1, 3])
 
@@ -231,7 +238,7 @@ def test_every_arm_of_a_seed_has_the_same_labels_and_seeds_differ():
 
 
 @pytest.mark.parametrize("settings, message", [
-    ({"region": "sea"}, "region = 'sea'"), ({"sizes": (10,)}, "size = 10"), ({"sizes": (9, 9)}, "given twice"),
+    ({"region": "sea"}, "region = 'sea'"), ({"sizes": (10,)}, "sizes = 10"), ({"sizes": (9, 9)}, "given twice"),
     ({"seeds": 0}, "seeds = 0"), ({"first_seed": -1}, "first_seed = -1"), ({"steps": -1}, "steps = -1"),
     ({"rate": 0}, "rate = 0"), ({"coefficient": -1}, "coefficient = -1"),
     ({"last_distance": 0}, "last_distance = 0"), ({"first_temperature": 0}, "first_temperature = 0"),
@@ -290,7 +297,7 @@ def test_own_data_without_a_picture_and_resumed_without_training(tmp_path, monke
 
 @pytest.mark.parametrize("options, message", [
     (["--data", "nowhere.csv"], "nowhere.csv: No such file"), (["--data", "x.txt"], "ends in .npy or .csv"),
-    (["--region", "sea"], "region = 'sea'"), (["--sizes", "50"], "size = 50"), (["--coefficient", "0"], "= 0"),
+    (["--region", "sea"], "region = 'sea'"), (["--sizes", "50"], "sizes = 50"), (["--coefficient", "0"], "= 0"),
 ])
 def test_bad_input_is_one_line_and_status_2(options, message, tmp_path, capsys):
     assert main([*COMMAND, "--out", str(tmp_path / "out"), *options]) == 2

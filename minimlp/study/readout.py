@@ -118,7 +118,7 @@ class ImagesConfig:
 def checked_size(size, rows):
     """A size that the pairing can manage and the data have."""
     if rows is None:
-        images.patches(size)
+        images.side_of("sizes", size)
         return size
     size = checks.count("sizes", size, least=2)
     if size > len(rows):
