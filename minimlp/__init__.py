@@ -16,6 +16,7 @@ from .landscape import StationaryPoint, find_stationary_point
 from .metrics import (expelled_fraction, hull_distance, reconstruction_error,
                       specialization_ratio)
 from .mixture import Mixture, mixture, separability
+from .repair import Act, repair, train_with_repair
 from .risk_flow import Flow, Stop, balanced_start, train_to_risk
 from .splitting import SplitReport, classify_split, inner_hessian, plateau_table, split_neuron
 from .train import Training
@@ -29,6 +30,7 @@ __all__ = [
     "forces", "Force", "check_gradient", "relative_error", "GradientReport",
     "TwoLayer", "find_stationary_point", "StationaryPoint", "split_neuron", "inner_hessian",
     "plateau_table", "classify_split", "SplitReport", "grow", "Growth",
+    "repair", "Act", "train_with_repair",
     "mixture", "Mixture", "separability", "balanced_start", "train_to_risk", "Flow", "Stop", "alignment",
     "effective_predictor", "linear_error", "bayes_error", "over_alignment", "over_fitting", "network_error",
     "NetworkError",

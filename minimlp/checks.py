@@ -58,9 +58,9 @@ def temperature(name, value, *arrays):
 
 
 def temperature_range(name, value, *arrays):
-    """The first and the last temperature, as a tuple or list."""
-    if len(value) != 2:
-        raise InputError(f"{name} = {short(value)}: expected one or two, the first and the last")
+    """The first and the last temperature, as a tuple."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise InputError(f"{name} = {short(value)}: expected two, the first and the last one")
     return tuple(temperature(f"{name}[{k}]", tau, *arrays) for k, tau in enumerate(value))
 
 

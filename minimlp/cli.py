@@ -1,4 +1,4 @@
-"""The command line: `minimlp study | sweep | split | strength | images | gradcheck | bench | info`."""
+"""The command line: `minimlp study | sweep | repair | split | strength | images | gradcheck | bench | info`."""
 
 import argparse
 import json
@@ -97,7 +97,15 @@ def add_trainings(commands):
                        "separated (default: 19 from 1e-5 to 10)")
     sweep.set_defaults(run=run_sweep_command)
 
-    for command in (study, sweep):
+    repair = commands.add_parser("repair", help="give coverage's unused units back by splitting; judge "
+                                 "claims R1 to R4", description="The repair study: by default 780 runs (sizes 3, "
+                                 "5, 10, 20, 50, 100; thirteen arms; ten seeds).")
+    repair.add_argument("--acts", type=comma_list(float), help="when, as shares of the steps, comma-separated "
+                        "(0.6,0.8)")
+    repair.add_argument("--epsilon", type=float, help="how far the copies of a split part (0.1)")
+    repair.set_defaults(run=run_repair_command)
+
+    for command in (study, sweep, repair):
         command.add_argument("--sizes", type=comma_list(int), help="N = M, comma-separated")
         command.add_argument("--steps", type=int, help="steps of Adam (2000)")
         command.add_argument("--rate", type=float, help="Adam's step size (0.01)")
@@ -185,6 +193,13 @@ def run_sweep_command(args):
     quick = {"sizes": (5, 10, 20), "seeds": 5,
              "temperatures": (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 1.0)}
     return conduct(args, temperature, temperature.SweepConfig, quick, plots.sweep_figures)
+
+
+def run_repair_command(args):
+    from . import plots_repair
+    from .study import repairing
+    quick = {"sizes": (5, 10, 20), "seeds": 5}
+    return conduct(args, repairing, repairing.RepairConfig, quick, plots_repair.repair_figures)
 
 
 def run_split_command(args):

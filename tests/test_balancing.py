@@ -162,6 +162,15 @@ def test_training_follows_the_temperatures_with_the_offsets_of_the_step_before()
     assert training.marginal_error == pytest.approx(error, rel=1e-9)
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_offsets_of_a_compiled_training_are_those_of_sinkhorn(shape):
+    params, x, y = start(*shape)
+    trainer = training.Trainer(params, x, y, {"balanced": 0.1}, {"balanced": (0.3, 0.1)}, 2, 0.01, 4)
+    trainer.advance(1)
+    expected = sinkhorn(prototypes(params), x, 0.3, None, 4, 0.0)[2]
+    assert np.abs(trainer.balance.offsets[0] - expected).max() <= 1e-12
+
+
 @pytest.mark.parametrize("backend", ["numpy"] if SMALL else ["numpy", "cpu"])
 def test_training_brings_every_prototype_to_its_own_sample(backend):
     x = np.linspace(-0.9, 0.9, 8)[:, None]
@@ -246,7 +255,8 @@ def test_the_study_takes_the_mask_in_any_combination():
 
 @pytest.mark.parametrize("settings, message", [
     ({"balanced_temperatures": (0.1, -1)}, r"balanced_temperatures\[1\] = -1"),
-    ({"balanced_temperatures": (3,)}, r"balanced_temperatures = \(3,\)"), ({"iterations": 0}, "iterations = 0")])
+    ({"balanced_temperatures": (3,)}, r"balanced_temperatures = \(3,\)"), ({"iterations": 0}, "iterations = 0"),
+    ({"balanced_temperatures": 0.1}, "balanced_temperatures = 0.1")])
 def test_bad_settings_of_the_study_are_named(settings, message):
     with pytest.raises(InputError, match=message):
         StudyConfig(**settings)

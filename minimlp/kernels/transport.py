@@ -94,17 +94,15 @@ def balanced(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
 def follow(p, x, q, z, f, g, temperature, scale, iterations, work, work_back):
     """`sinkhorn`'s offsets g after so many iterations, in compiled code, for a step of a training.
 
-    Samples stand in fours in x and in tiles in z, prototypes in tiles in p and in fours in q; p is
+    A constant in f lowers g by as much, so tau log M is taken off at the end.  Samples stand in fours in x and in tiles in z, prototypes in tiles in p and in fours in q; p is
     left with the offsets that the gradient belongs to.
     """
     d, kind = x.shape[1] // 4, p.dtype.type
-    forth, back = temperature * kind(log(len(g))), temperature * kind(log(len(f)))
+    constant = temperature * kind(log(len(f) / len(g)))
     for _ in range(iterations):
         set_offsets(p, d, g)
         softmins_of_fours(p, x, len(g), temperature, scale, 0, len(x), f, work)
-        for i in range(len(f)):
-            f[i] += forth
         set_offsets(z, d, f)
         softmins_of_fours(z, q, len(f), temperature, scale, 0, len(q), g, work_back)
         for j in range(len(g)):
-            g[j] += back
+            g[j] += constant

@@ -32,6 +32,8 @@ def text(summary):
                      f"{short(summary['largest_marginal_error'])} (0 to 2) or better\n")
     if "contingency" in summary:
         lines.append(plateau_text(summary))
+    if "repairs" in summary:
+        lines.append(repairs_text(summary["repairs"]))
     if "arms" in summary:
         lines.append(strength_report.tables(summary) + "\n")
     lines.append("claims: " + ", ".join(f"{claim['name']} {claim['verdict']}"
@@ -103,6 +105,13 @@ def plateau_text(summary):
         aligned(["centred Gaussian units: d", "mu", "k", "units", "descend", "with a proof"],
                 [[row[name] for name in ("dimensions", "region", "k", "units", "descend", "proved")]
                  for row in summary["centred"]]), ""])
+
+
+def repairs_text(repairs):
+    """Births by repair, how many had no way down, and how much an act raised the fit."""
+    return "\n" + aligned(["repair", "N", "births a run", "no negative eigenvalue", "rise of the fit (median)"], [
+        [row["arm"], row["size"], short(row["births"]), f"{row['ascents']:.0%}", short(row["rise"])]
+        for row in repairs]) + "\n"
 
 
 def inward_text(shares):

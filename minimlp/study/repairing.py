@@ -1,0 +1,223 @@
+"""Repair by splitting against coverage and balanced coverage: runs, and the claims R1 to R4 (ours)."""
+
+from dataclasses import asdict, dataclass
+from math import gcd
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import checks
+from ..dispatch import init_params
+from ..repair import ACTS, EPSILON, segments, train_with_repair
+from .specialization import FRAME_STEPS, TrainingConfig, is_record, measured
+from .specialization_claims import LARGER_IS_BETTER, METRICS, metric_table
+from .store import identity_of, key
+from .verdicts import Contrast, claim, compare
+
+REPAIRS = ("births", "ascents", "rise")
+COLUMNS = ("size", "arm", "seed", *METRICS, *REPAIRS, "diverged")
+ERROR_RATIO, USAGE_BOUND, FIT_BOUND = 2, 0.05, 1e-3     # what 'balanced coverage's quality' allows
+
+
+class Arm(NamedTuple):
+    """What is trained: the loss, its temperature by the setting's name, and what happens at the acts."""
+
+    loss: str
+    temperature: str
+    acts: bool
+    direction: str
+
+
+KINDS = {"": (False, None), ", restarted": (True, None), ", repaired": (True, "inner Hessian"),
+         ", repaired at random": (True, "random")}
+TEMPERATURES = {"coverage": "coverage_temperature", "cold coverage": "cold_temperature",
+                "annealed coverage": "annealed_temperatures"}
+ARMS = {**{base + kind: Arm("coverage", temperature, *how) for base, temperature in TEMPERATURES.items()
+           for kind, how in KINDS.items()},
+        "balanced coverage": Arm("balanced", "annealed_temperatures", False, None)}
+SHOWN = ("coverage", "cold coverage", "cold coverage, repaired", "balanced coverage")   # in the demonstration
+
+
+@dataclass(frozen=True)
+class RepairConfig(TrainingConfig):
+    """Settings of `minimlp repair`; those of the study, and how repair is done.
+
+    Attributes
+    ----------
+    coverage_temperature : float
+        tau of coverage, the study's, in the squared units of x.
+    cold_temperature : float
+        tau of cold coverage; the last of the annealed ones.
+    annealed_temperatures : pair of float
+        tau of annealed and of balanced coverage at the first and the last step.
+    acts : tuple of float
+        When there is an act of repair, as shares of the steps.
+    epsilon : float
+        How far the copies move in (w, b).
+    """
+
+    coverage_temperature: float = 0.02
+    cold_temperature: float = 1e-3
+    annealed_temperatures: tuple = (0.3, 1e-3)
+    acts: tuple = ACTS
+    epsilon: float = EPSILON
+    command = "repair"
+
+    def __post_init__(self):
+        super().__post_init__()
+        checks.temperature("coverage_temperature", self.coverage_temperature)
+        checks.temperature("cold_temperature", self.cold_temperature)
+        pair = self.annealed_temperatures
+        object.__setattr__(self, "annealed_temperatures", checks.temperature_range(
+            "annealed_temperatures", pair if isinstance(pair, (tuple, list)) else (pair,)))
+        segments(self.acts, self.steps)
+        checks.positive("epsilon", self.epsilon)
+
+    identity = identity_of
+
+    def acceptance(self):
+        """A function (run, record): whether this study could have written that record."""
+        runs = {key(run) for run in self.runs()}
+        return lambda run, record: key(run) in runs and is_repair_record(record, run["size"])
+
+    def runs(self):
+        return [{"size": size, "arm": arm, "seed": seed} for size in self.sizes
+                for arm in ARMS for seed in self.seed_range()]
+
+    def execute(self, run):
+        (training, acts), x = self.train_arm(run["size"], run["seed"], run["arm"])
+        record = measured(training, x)
+        record["result"] |= counted(acts)
+        return record
+
+    def train_arm(self, size, seed, name, every=0):
+        """One training from the study's start: ((training, acts), x)."""
+        arm, (x, y) = ARMS[name], self.samples(size, seed)
+        start = init_params(x, size, [seed, size, 1])
+        return train_with_repair(
+            start, x, y, {arm.loss: self.coefficient}, {arm.loss: getattr(self, arm.temperature)}, self.steps,
+            self.rate,
+            self.acts if arm.acts else (), self.epsilon, arm.direction, [seed, size, 2], every,
+            self.backend), x
+
+    def demonstration(self):
+        """Whole trainings of the first seed at about twenty units: arrays for an npz file.
+
+        x, steps (T,) and the steps of the acts; for each arm that is shown its prototypes (T, M),
+        at an act the repaired ones.
+        """
+        size = min(self.sizes, key=lambda size: abs(size - 20))
+        cuts = segments(self.acts, self.steps)
+        every = max(gcd(*cuts, FRAME_STEPS), 1)
+        arrays = {"acts": np.array(cuts[1:-1], int), "steps": np.arange(0, self.steps + 1, every)}
+        for name in SHOWN:
+            (training, _), x = self.train_arm(size, self.first_seed, name, every)
+            frames = training.trajectory
+            arrays |= {"x": x, name: -frames[:, size:2 * size] / frames[:, :size]}
+        return arrays
+
+
+def counted(acts):
+    """How many births there were, how many without a negative eigenvalue, and how much they raised the fit."""
+    rises = [act.after - act.before for act in acts.values() if act.births]
+    return {"births": sum(act.births for act in acts.values()),
+            "ascents": sum(act.ascents for act in acts.values()),
+            "rise": float(np.mean(rises)) if rises else None}
+
+
+def is_repair_record(record, size):
+    """Whether a record read back has the shape of `execute`'s."""
+    result = dict(record["result"])
+    births, ascents, rise = (result.pop(name) for name in REPAIRS)
+    return (type(births) is int and type(ascents) is int and 0 <= ascents <= births
+            and (rise is None if births == 0 else type(rise) is float and np.isfinite(rise))
+            and is_record({**record, "result": result}, size))
+
+
+def csv_rows(rows):
+    """Rows as results.csv has them."""
+    return rows
+
+
+def arm_contrast(rows, metric, ours, theirs, factor=1.0, bound=0.0):
+    """Paired over seeds: the metric of the arm `ours` less factor times that of `theirs`; 'better' is expected."""
+    larger, comparisons = metric in LARGER_IS_BETTER, []
+    for size, by_arm in metric_table(rows, metric, "arm").items():
+        a, b = (np.array(list(by_arm[arm].values())) for arm in (ours, theirs))
+        comparisons.append(compare(a - factor * b, size, bound, larger))
+    times = "" if factor == 1 else f"{factor:g} x "
+    limit = f", bound {bound:g}" if bound else ""
+    return Contrast(f"{metric}: {ours} - {times}{theirs}{limit}", "better", larger, comparisons)
+
+
+def quality(rows, arm):
+    """The contrasts that together say 'as good as balanced coverage'."""
+    fits = [compare(list(by_arm[arm].values()), size, FIT_BOUND)
+            for size, by_arm in metric_table(rows, "fit_error", "arm").items()]
+    return [arm_contrast(rows, "reconstruction_error", arm, "balanced coverage", ERROR_RATIO),
+            arm_contrast(rows, "specialization_ratio", arm, "balanced coverage", bound=-USAGE_BOUND),
+            Contrast(f"fit_error: {arm}, bound {FIT_BOUND:g}", "better", False, fits)]
+
+
+def claims(rows):
+    """The claims R1 to R4 with their verdicts, from the study's rows.
+
+    Parameters
+    ----------
+    rows : list of dict
+        As `run_study` returns them.
+
+    Returns
+    -------
+    list of Claim
+    """
+    controls = [(f"{base}, repaired", base + other) for base in TEMPERATURES for other in ("", ", restarted")]
+    directions = [(f"{base}, repaired", f"{base}, repaired at random") for base in TEMPERATURES]
+    error, usage = "reconstruction_error", "specialization_ratio"
+    level = (f"reconstruction error at most {ERROR_RATIO} times balanced's, specialization ratio lower by "
+             f"{USAGE_BOUND:g} at most, fit error below {FIT_BOUND:g}")
+    return [
+        claim("R1", "repair by splitting lowers coverage's reconstruction error at every size",
+              [arm_contrast(rows, error, *pair) for pair in controls], "all of it"),
+        claim("R2", "repair by splitting raises coverage's specialization ratio at every size",
+              [arm_contrast(rows, usage, *pair) for pair in controls], "all of it"),
+        *(claim(f"R3 ({base})", f"{base}, repaired, reaches balanced coverage's quality: {level}",
+                quality(rows, f"{base}, repaired"), "all of it") for base in TEMPERATURES),
+        claim("R4", "the inner Hessian's direction matters: a lower reconstruction error than a random one's",
+              [arm_contrast(rows, error, *pair) for pair in directions], "all of it"),
+    ]
+
+
+def repairs(rows):
+    """By size and arm with births: their mean number, the share without descent, the mean rise of the fit."""
+    found = []
+    for size in dict.fromkeys(row["size"] for row in rows):
+        for arm in ARMS:
+            own = [row for row in rows if (row["size"], row["arm"]) == (size, arm) and row["births"]]
+            births = sum(row["births"] for row in own)
+            if births:
+                of = sum((row["size"], row["arm"]) == (size, arm) for row in rows)
+                found.append({"size": size, "arm": arm, "births": births / of,
+                              "ascents": sum(row["ascents"] for row in own) / births,
+                              "rise": float(np.median([row["rise"] for row in own]))})
+    return found
+
+
+def demonstration(config, log):
+    """The config's demonstration, from the log's folder where it has been made before."""
+    return log.arrays("demonstration.npz", config.demonstration, ("x", "acts", "steps", *SHOWN))
+
+
+def summary(rows, config, log):
+    """What summary.json holds: identity, claims, means by size and arm, births, diverged runs."""
+    means = [{"size": size, "mask": arm, "metric": metric, "mean": float(np.mean(list(values.values())))}
+             for metric in METRICS for size, by_arm in metric_table(rows, metric, "arm").items()
+             for arm, values in by_arm.items()]
+    return {**config.identity(),
+            "claims": [{**asdict(c), "contrasts": [{**asdict(contrast), "verdict": contrast.verdict}
+                                                   for contrast in c.contrasts]}
+                       for c in claims(rows)],
+            "expelled_at_start": {size: 2 / (size + 1) for size in config.sizes},
+            "means": means, "repairs": repairs(rows),
+            "diverged": [{name: row[name] for name in ("size", "arm", "seed")}
+                         for row in rows if row["diverged"]]}
