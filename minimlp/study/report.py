@@ -15,6 +15,8 @@ def text(summary):
     lines = []
     if "means" in summary:
         lines += [mean_table(summary, metric) for metric in METRIC_NAMES]
+    if "readout" in summary:
+        lines.append(readout_text(summary))
     for claim in summary["claims"]:
         lines.append(f"{claim['name']}: {claim['verdict'].upper()}.  {claim['statement']}")
         lines += ["  " + part_text(part) for part in claim.get("parts", ())]
@@ -57,6 +59,19 @@ def mean_table(summary, metric):
         start = {int(size): value for size, value in summary["expelled_at_start"].items()}
         body.append(["(at the start)", *(short(start[size]) for size in sizes)])
     return aligned([METRIC_NAMES[metric], *(f"N={size}" for size in sizes)], body) + "\n"
+
+
+def readout_text(summary):
+    """What each arm of `minimlp images` reads out, means over seeds."""
+    rows = [[row["arm"], f"N={row['size']}", short(row["error"]),
+             "-" if row["low"] is None else f"[{row['low']:.3g}, {row['high']:.3g}]", short(row["own_error"]),
+             f"{row['recovered']:.0%}", f"{row['specialization_ratio']:.0%}", f"{row['memorised']:.0%}"]
+            for row in summary["readout"]]
+    units = ", ".join(f"{distance:.3g} at N={size}" for size, distance in summary["nearest_other"].items())
+    return (aligned(["structural loss", "", "error", "95 % interval", "in units of x", "recovered",
+                     "prototypes used", "labels right"], rows)
+            + "\nerror: of the reconstruction, in mean distances to the nearest other sample, which are "
+            + units + "\nrecovered: nearer than half of the distance to the nearest other sample\n")
 
 
 def comparison_text(c):

@@ -1,0 +1,252 @@
+"""The study of reading samples out of the weights: arms x sizes x seeds, and the claims D1 to D4 (ours)."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from .. import checks, images
+from ..dispatch import forward, implementation, prototypes
+from ..images import ARMS, LEVELS
+from ..loss import objective
+from ..metrics import specialization_ratio
+from .specialization_claims import metric_table
+from .store import identity_of, key
+from .verdicts import Contrast, claim, compare
+
+METRICS = ("error", "recovered", "specialization_ratio", "memorised", "fit_error", "own_error", "marginal_error")
+NOISE = tuple(f"error_noise_{level:g}" for level in LEVELS)
+COLUMNS = ("size", "arm", "seed", *METRICS, *NOISE, "diverged")
+START, NOISE_STREAM = 1, 2          # streams of a seed and size; 0 draws the labels
+ERROR_RATIO, HALF, SHARE, CLAIMED_LEVEL = 5, 0.5, 0.9, 0.1      # what the claims ask for
+
+
+@dataclass(frozen=True)
+class ImagesConfig:
+    """Settings of `minimlp images` (all ours).
+
+    Attributes
+    ----------
+    data : str, optional
+        An npy or csv file of samples (N, d); left out, patches of the photograph.
+    region : {"face", "flag"}
+        Of the photograph.
+    sizes : tuple of int
+        N, with M = N.  Of the photograph square numbers, of a file evenly spaced rows; left
+        out, 25, 49 and 100, or all rows.
+    seeds, first_seed : int
+        Seeds first_seed, ..., first_seed + seeds - 1: of start, labels and noise.
+    steps : int
+    rate, coefficient : float
+        Adam's step size; lambda of the structural loss.
+    coverage_temperature, first_temperature : float
+        tau of coverage, and at the first step of an annealed loss, in the squared units of
+        the scaled samples (see `images.Scaling`).
+    last_distance : float
+        The root of tau at the last step, in mean distances to the nearest other sample.
+    backend : str
+    """
+
+    data: str = None
+    region: str = "face"
+    sizes: tuple = ()
+    seeds: int = 10
+    first_seed: int = 0
+    steps: int = 2000
+    rate: float = 0.01
+    coefficient: float = 10.0
+    coverage_temperature: float = 0.02
+    first_temperature: float = 0.3
+    last_distance: float = 0.03
+    backend: str = "numpy"
+    command = "images"
+
+    def __post_init__(self):
+        checks.choice("region", self.region, images.CENTRES)
+        rows = None if self.data is None else images.read_samples(self.data)
+        sizes = self.sizes or ((25, 49, 100) if rows is None else (len(rows),))
+        sizes = checks.distinct("sizes", sizes, lambda size: checked_size(size, rows))
+        object.__setattr__(self, "sizes", sizes)
+        object.__setattr__(self, "samples", {size: self.chosen(rows, size) for size in sizes})
+        checks.count("seeds", self.seeds, most=10**5)
+        checks.count("first_seed", self.first_seed, least=0)
+        checks.count("steps", self.steps, least=0)
+        for name in ("rate", "coefficient", "last_distance"):
+            checks.positive(name, getattr(self, name))
+        for name in ("coverage_temperature", "first_temperature"):
+            checks.temperature(name, getattr(self, name))
+        implementation(objective, self.backend)
+
+    def chosen(self, rows, size):
+        """The samples (size, d) of that size."""
+        if rows is None:
+            return images.patches(size, self.region)
+        return rows[np.linspace(0, len(rows) - 1, size).round().astype(int)]
+
+    def seed_range(self):
+        return range(self.first_seed, self.first_seed + self.seeds)
+
+    def runs(self):
+        return [{"size": size, "arm": arm, "seed": seed} for size in self.sizes
+                for arm in ARMS for seed in self.seed_range()]
+
+    def identity(self):
+        """As of any study; instead of a file's name, which can change, a hash of its samples."""
+        found = identity_of(self)
+        found["settings"]["data"] = {str(size): hashlib.sha256(x.tobytes()).hexdigest()[:16]
+                                     for size, x in self.samples.items()}
+        return found
+
+    def acceptance(self):
+        """A function (run, record): whether this study could have written that record."""
+        runs = {key(run) for run in self.runs()}
+        return lambda run, record: key(run) in runs and is_record(record, self.samples[run["size"]].shape)
+
+    def labels(self, size, seed):
+        """y: -1 or 1 at random, to be memorised."""
+        return np.random.default_rng([seed, size, 0]).choice([-1.0, 1.0], size)
+
+    def execute(self, run):
+        size, seed = run["size"], run["seed"]
+        x, y = self.samples[size], self.labels(size, seed)
+        training, scaling = images.memorise(
+            x, y, run["arm"], [seed, size, START], self.coefficient, self.coverage_temperature,
+            self.first_temperature, self.last_distance, self.steps, self.rate, self.backend)
+        return measured(training, scaling, x, y, [seed, size, NOISE_STREAM])
+
+
+def checked_size(size, rows):
+    """A size that the pairing can manage and the data have."""
+    if rows is None:
+        images.side_of("sizes", size)
+        return size
+    size = checks.count("sizes", size, least=2)
+    if size > len(rows):
+        raise checks.InputError(f"sizes = {size}: the data hold {len(rows)} samples")
+    if size > images.MOST_SAMPLES:
+        raise checks.InputError(f"sizes = {size}: at most {images.MOST_SAMPLES}, for pairing samples and "
+                                "prototypes takes time N^3; --sizes takes so many, evenly spaced")
+    return size
+
+
+def measured(training, scaling, x, y, seed):
+    """The record of a training: what can be read out, after noise too, and its parameters."""
+    params = training.params
+    with np.errstate(all="ignore"):
+        p = scaling.back(prototypes_of(params))
+    diverged = training.diverged or not np.all(np.abs(p) < checks.LARGEST["f8"])
+    result = {**dict.fromkeys((*METRICS, *NOISE)), "recovered": 0.0}
+    if not diverged:
+        nearest, (_, distance) = images.nearest_other(x), images.paired(p, x)
+        result |= {"error": float(distance.mean() / nearest.mean()),
+                   "recovered": float(np.mean(distance < nearest / 2)),
+                   "specialization_ratio": specialization_ratio(p, x),
+                   "memorised": float(np.mean(forward(params, scaling.into(x))[0] * y > 0)),
+                   "fit_error": float(training.terms["fit"]),
+                   "own_error": float(distance.mean()), "marginal_error": training.marginal_error,
+                   **dict(zip(NOISE, (noisy_error(params, scaling, x, level, seed) / float(nearest.mean())
+                                      for level in LEVELS)))}
+    return {"result": {**result, "diverged": int(diverged)},
+            "params": {name: array.tolist() for name, array in params._asdict().items()}}
+
+
+def prototypes_of(params):
+    return -params.b / params.w[:, None]
+
+
+def noisy_error(params, scaling, x, level, seed):
+    """The reconstruction error in the units of x after noise of that level."""
+    return float(images.paired(scaling.back(prototypes(images.disturbed(params, level, seed))), x)[1].mean())
+
+
+def is_record(record, shape):
+    """Whether a record read back has the shape of `measured`'s."""
+    result, params = record["result"], record["params"]
+    if set(result) != {*METRICS, *NOISE, "diverged"} or result["diverged"] not in (0, 1):
+        return False
+    numbers = [result[name] for name in (*METRICS, *NOISE) if name not in ("recovered", "marginal_error")]
+    if result["diverged"]:
+        fine = numbers == [None] * len(numbers)
+    else:
+        fine = all(type(value) in (int, float) and 0 <= value < np.inf for value in numbers)
+    shapes = {"w": shape[:1], "b": shape, "v": shape[:1], "c": ()}
+    arrays = {name: np.asarray(params[name], dtype=float) for name in shapes}
+    return fine and 0 <= result["recovered"] <= 1 and all(
+        arrays[name].shape == wanted and np.isfinite(arrays[name]).all() for name, wanted in shapes.items())
+
+
+def csv_rows(rows):
+    """Rows as results.csv has them."""
+    return [{name: row[name] for name in COLUMNS} for row in rows]
+
+
+def contrast(rows, metric, expected, arm, bound=0.0, other=None, factor=1.0):
+    """An arm's metric against a bound, or less another arm's times a factor against 0."""
+    larger, comparisons = metric in ("recovered",), []
+    for size, by_arm in metric_table(rows, metric, "arm").items():
+        if not {arm, other or arm} <= {*by_arm}:
+            continue
+        ours, theirs = (np.array(list(by_arm[name].values())) for name in (arm, other or arm))
+        comparisons.append(compare(ours - factor * theirs if other else ours, size, bound, larger))
+    share = "" if factor == 1 else f" / {1 / factor:g}"
+    label = f"{metric}: {arm} - {other}{share}" if other else f"{metric}: {arm}, bound {bound:g}"
+    return Contrast(label, expected, larger, comparisons)
+
+
+def claims(rows):
+    """The claims D1 to D4 with their verdicts.
+
+    Parameters
+    ----------
+    rows : list of dict
+        As `run_study` returns them.
+
+    Returns
+    -------
+    list of Claim
+    """
+    noisy = f"error_noise_{CLAIMED_LEVEL:g}"
+    ours = "all of it; errors in mean distances to the nearest other sample"
+    return [
+        claim("D1", f"balanced coverage reads the samples out of the weights: mean error below 1/{ERROR_RATIO} of "
+              f"coverage's and below half of the distance to the nearest other sample, more than {SHARE:.0%} of "
+              "them recovered",
+              [contrast(rows, "error", "better", "balanced", other="coverage", factor=1 / ERROR_RATIO),
+               contrast(rows, "error", "better", "balanced", HALF),
+               contrast(rows, "recovered", "better", "balanced", SHARE)], ours),
+        claim("D2", "annealing alone does not do it: balanced coverage has a smaller error than annealed coverage "
+              "and recovers more samples",
+              [contrast(rows, "error", "better", "balanced", other="coverage annealed"),
+               contrast(rows, "recovered", "better", "balanced", other="coverage annealed")], ours),
+        claim("D3", "without a structural loss the samples cannot be read out: mean error above half of the distance "
+              "to the nearest other sample, fewer than half of them recovered",
+              [contrast(rows, "error", "worse", "none", HALF),
+               contrast(rows, "recovered", "worse", "none", HALF)], ours),
+        claim("D4", f"with balanced coverage it withstands noise of {CLAIMED_LEVEL:.0%} on every weight: mean error "
+              "still below half of the distance to the nearest other sample",
+              [contrast(rows, noisy, "better", "balanced", HALF)], ours)]
+
+
+def readout(rows):
+    """Means over seeds by size and arm, for the table; a diverged run counts as worst."""
+    tables = {metric: metric_table(rows, metric, "arm")
+              for metric in ("error", "own_error", "recovered", "specialization_ratio", "memorised", "fit_error")}
+    found = []
+    for size, by_arm in tables["error"].items():
+        for arm, values in by_arm.items():
+            error = compare(list(values.values()), size)
+            found.append({"size": size, "arm": arm, "low": error.low, "high": error.high,
+                          **{metric: float(np.mean(list(table[size][arm].values())))
+                             for metric, table in tables.items()}})
+    return found
+
+
+def summary(rows, config, log):
+    """What summary.json holds: identity, claims, means by size and arm, distances, diverged runs."""
+    return {**config.identity(),
+            "claims": [{**asdict(c), "contrasts": [{**asdict(contrast), "verdict": contrast.verdict}
+                                                   for contrast in c.contrasts]}
+                       for c in claims(rows)],
+            "readout": readout(rows),
+            "nearest_other": {size: float(images.nearest_other(x).mean()) for size, x in config.samples.items()},
+            "diverged": [{name: row[name] for name in ("size", "arm", "seed")} for row in rows if row["diverged"]]}
