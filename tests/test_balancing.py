@@ -138,6 +138,20 @@ def test_divergence_comes_at_the_same_step_with_the_same_last_params():
     assert steps[0] == (20, False) and steps[-1] == (0, True)
 
 
+def test_a_training_that_diverges_on_its_way_goes_back_a_step_with_its_offsets():
+    """Two prototypes part, and the force between them grows until its square overflows."""
+    x, y = np.array([[-1.0], [0.3], [1.0]]), np.zeros(3)
+    params = minimlp.Params(*(np.array(a, float) for a in ([3, 4], [[0], [0.001]], [1, 1], 0)))
+    steps = []
+    for weight in np.geomspace(0.1, 20, 9) * 1e154:
+        ours, theirs = both(training, (params, x, y), {"separation": float(weight), "balanced": 0.1}, 12, 0.001,
+                            {"separation": 0.001, "balanced": (0.3, 0.01)}, iterations=1)
+        steps.append((theirs.steps, theirs.diverged))
+        assert (ours.steps, ours.diverged) == steps[-1]
+        assert ours.terms["balanced"] == pytest.approx(theirs.terms["balanced"], rel=1e-9)
+    assert any(0 < step < 12 for step, _ in steps)
+
+
 @pytest.mark.parametrize("loss", ["coverage", "separation"])
 def test_every_temperature_may_fall_or_rise(loss):
     problem = start(6, 5, 2)
