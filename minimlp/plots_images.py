@@ -63,7 +63,6 @@ def pictures(path, x, found, grey, seed):
             axis.imshow(mosaic(images[:MOST_PATCHES]), cmap="gray", vmin=grey[0], vmax=grey[1],
                         interpolation="nearest")
             axis.set_title(f"{title}\n{note}", fontsize=11)
-        k = isqrt(x.shape[1])
         axes[1, 2].text(0, 0.97, CAPTION.format(n=len(x), k=isqrt(x.shape[1]), seed=seed), va="top",
                         fontsize=10.5)
 
