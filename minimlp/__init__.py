@@ -13,7 +13,7 @@ from .gaussian import Params
 from .gradcheck import GradientReport, check_gradient, relative_error
 from .growing import Growth, grow
 from .landscape import StationaryPoint, find_stationary_point
-from .metrics import (expelled_fraction, hull_distance, reconstruction_error,
+from .metrics import (expelled_fraction, hull_distance, pairing, reconstruction_error,
                       specialization_ratio)
 from .mixture import Mixture, mixture, separability
 from .repair import Act, repair, train_with_repair
@@ -26,7 +26,7 @@ __all__ = [
     "Params", "init_params", "forward", "backward", "prototypes",
     "softmin", "coverage", "separation", "overlap", "balanced", "sinkhorn",
     "objective", "train", "Training",
-    "reconstruction_error", "specialization_ratio", "expelled_fraction", "hull_distance",
+    "reconstruction_error", "pairing", "specialization_ratio", "expelled_fraction", "hull_distance",
     "forces", "Force", "check_gradient", "relative_error", "GradientReport",
     "TwoLayer", "find_stationary_point", "StationaryPoint", "split_neuron", "inner_hessian",
     "plateau_table", "classify_split", "SplitReport", "grow", "Growth",

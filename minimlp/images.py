@@ -213,32 +213,6 @@ def nearest_other(x):
     return distances.min(axis=1)
 
 
-def paired(prototypes, x):
-    """The prototype of each sample under the best one-to-one assignment.
-
-    It is that of `reconstruction_error`, which is the mean of these distances.
-
-    Parameters
-    ----------
-    prototypes : array (M, d)
-        At least as many as samples.
-    x : array (N, d)
-
-    Returns
-    -------
-    index : array (N,)
-        prototypes[index[i]] belongs to sample i.
-    distance : array (N,)
-        Between the two, in the units of x.
-    """
-    from scipy.optimize import linear_sum_assignment
-    from scipy.spatial.distance import cdist
-
-    distances = cdist(x, prototypes)
-    rows, index = linear_sum_assignment(distances)
-    return index, distances[rows, index]
-
-
 def image_start(x, seed):
     """The start of the study, `init_params`, for scaled samples in d dimensions, one unit for each.
 

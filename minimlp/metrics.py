@@ -9,6 +9,45 @@ from . import checks
 from .dispatch import softmin
 
 
+def pairing(prototypes, x):
+    """The prototype of each sample under the best one-to-one assignment.
+
+        pi = argmin over one-to-one maps of sum_i ||x_i - p_pi(i)||
+
+    Parameters
+    ----------
+    prototypes : array (M, d)
+        At least as many as samples.
+    x : array (N, d)
+
+    Returns
+    -------
+    index : array (N,)
+        prototypes[index[i]] belongs to sample i.
+    distance : array (N,)
+        Between the two, in the units of x.
+
+    Raises
+    ------
+    InputError
+        For fewer prototypes than samples, besides the usual.
+
+    Notes
+    -----
+    Paper A (arXiv 2605.25939): Hungarian assignment, here scipy's.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
+    prototypes, x = checks.two_sets(prototypes, x, real=True)
+    if len(prototypes) < len(x):
+        raise checks.InputError(f"prototypes has {len(prototypes)} rows: "
+                                f"one for each of the {len(x)} samples is needed")
+    distances = cdist(x, prototypes)
+    rows, index = linear_sum_assignment(distances)
+    return index, distances[rows, index]
+
+
 def reconstruction_error(prototypes, x):
     """Mean distance of samples and prototypes under the best one-to-one assignment.
 
@@ -28,21 +67,13 @@ def reconstruction_error(prototypes, x):
     Raises
     ------
     InputError
-        For fewer prototypes than samples, besides the usual.
+        As `pairing` says.
 
     Notes
     -----
-    Paper A (arXiv 2605.25939): Hungarian assignment, here scipy's.
+    Paper A (arXiv 2605.25939).
     """
-    from scipy.optimize import linear_sum_assignment
-    from scipy.spatial.distance import cdist
-
-    prototypes, x = checks.two_sets(prototypes, x, real=True)
-    if len(prototypes) < len(x):
-        raise checks.InputError(f"prototypes has {len(prototypes)} rows: "
-                                f"one for each of the {len(x)} samples is needed")
-    distances = cdist(x, prototypes)
-    return float(distances[linear_sum_assignment(distances)].mean())
+    return float(pairing(prototypes, x)[1].mean())
 
 
 def specialization_ratio(prototypes, x):

@@ -5,7 +5,8 @@ from math import isqrt
 import numpy as np
 
 from .gaussian import Params
-from .images import ARMS, LEVELS, MOST_PATCHES, Scaling, mosaic, paired
+from .images import ARMS, LEVELS, MOST_PATCHES, Scaling, mosaic
+from .metrics import pairing
 from .plots import COLOURS, drawn, mean_interval, saved
 from .study.readout import HALF, NOISE
 from .study.specialization_claims import metric_table
@@ -47,7 +48,7 @@ def read_pictures(config, log, size):
         if not record["result"]["diverged"]:
             params = Params(**{name: np.array(array) for name, array in record["params"].items()})
             p = scaling.back(-params.b / params.w[:, None])
-            found[arm] = p[paired(p, x)[0]], record["result"]
+            found[arm] = p[pairing(p, x)[0]], record["result"]
     return found
 
 

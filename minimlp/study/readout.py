@@ -9,7 +9,7 @@ from .. import checks, images
 from ..dispatch import forward, implementation, prototypes
 from ..images import ARMS, LEVELS
 from ..loss import objective
-from ..metrics import specialization_ratio
+from ..metrics import pairing, reconstruction_error, specialization_ratio
 from .specialization_claims import metric_table
 from .store import identity_of, key
 from .verdicts import Contrast, claim, compare
@@ -137,7 +137,7 @@ def measured(training, scaling, x, y, seed):
     diverged = training.diverged or not np.all(np.abs(p) < checks.LARGEST["f8"])
     result = {**dict.fromkeys((*METRICS, *NOISE)), "recovered": 0.0}
     if not diverged:
-        nearest, (_, distance) = images.nearest_other(x), images.paired(p, x)
+        nearest, (_, distance) = images.nearest_other(x), pairing(p, x)
         result |= {"error": float(distance.mean() / nearest.mean()),
                    "recovered": float(np.mean(distance < nearest / 2)),
                    "specialization_ratio": specialization_ratio(p, x),
@@ -156,7 +156,7 @@ def prototypes_of(params):
 
 def noisy_error(params, scaling, x, level, seed):
     """The reconstruction error in the units of x after noise of that level."""
-    return float(images.paired(scaling.back(prototypes(images.disturbed(params, level, seed))), x)[1].mean())
+    return reconstruction_error(scaling.back(prototypes(images.disturbed(params, level, seed))), x)
 
 
 def is_record(record, shape):
