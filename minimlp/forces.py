@@ -8,6 +8,7 @@ from . import checks
 from .gaussian import backward, forward, prototypes, prototypes_backward
 from .loss import fit
 from .structural import coverage, overlap, separation
+from .transport import balanced, tolerance_in
 
 
 class Force(NamedTuple):
@@ -41,7 +42,7 @@ def forces(params, x, temperatures, y=None):
         Without w_j = 0.
     x : array (N, d)
     temperatures : mapping of str to float
-        tau > 0 of coverage and separation; a loss without one is left out.
+        tau > 0 of coverage, separation and balanced coverage; a loss without one is left out.
     y : array (N,), optional
         Targets; with them the fit's force is given too.
 
@@ -60,13 +61,10 @@ def forces(params, x, temperatures, y=None):
     p = prototypes(params)
     output, hidden = forward(params, x)
 
-    gradients = {}
-    if "coverage" in temperatures:
-        _, g = coverage(p, x, temperatures["coverage"])
-        gradients["coverage"] = prototypes_backward(params, p, g)
-    if "separation" in temperatures:
-        _, g = separation(p, temperatures["separation"])
-        gradients["separation"] = prototypes_backward(params, p, g)
+    losses = {"coverage": lambda tau: coverage(p, x, tau), "separation": lambda tau: separation(p, tau),
+              "balanced": lambda tau: balanced(p, x, tau, tolerance=tolerance_in(p))}
+    gradients = {name: prototypes_backward(params, p, losses[name](temperatures[name])[1])
+                 for name in losses if name in temperatures}
     _, d_hidden = overlap(hidden)
     gradients["overlap"] = backward(params, x, hidden, np.zeros_like(output), d_hidden)
     if y is not None:

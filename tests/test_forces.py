@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from minimlp import (Params, coverage, forces, forward, hull_distance, objective, overlap,
+from minimlp import (Params, balanced, coverage, forces, forward, hull_distance, objective, overlap,
                      prototypes, relative_error, separation)
 
-TAUS = {"coverage": 0.3, "separation": 0.5}
-LOSSES = ("coverage", "separation", "overlap", "fit")
+TAUS = {"coverage": 0.3, "separation": 0.5, "balanced": 1.0}
+LOSSES = ("coverage", "separation", "balanced", "overlap", "fit")
 SEEDS = range(25)
 SCALES = [1e-3, 1, 1e3]
 
@@ -33,6 +33,8 @@ def value_of(loss, params, x, y):
         return coverage(prototypes(params), x, TAUS["coverage"])[0]
     if loss == "separation":
         return separation(prototypes(params), TAUS["separation"])[0]
+    if loss == "balanced":
+        return balanced(prototypes(params), x, TAUS["balanced"])[0]
     output, hidden = forward(params, x)
     return overlap(hidden)[0] if loss == "overlap" else np.mean((output - y) ** 2)
 
@@ -78,13 +80,14 @@ def test_through_weights_is_how_the_prototype_moves_when_w_and_b_descend(dimensi
     assert relative_error(found, (moved(1e-5) - moved(-1e-5)) / 2e-5) < 1e-7
 
 
-@pytest.mark.parametrize("loss", ["coverage", "separation"])
+@pytest.mark.parametrize("loss", ["coverage", "separation", "balanced"])
 @pytest.mark.parametrize("dimensions", [1, 2, 5])
 def test_losses_of_the_prototypes_move_them_by_minus_i_plus_ppt_g_over_w_squared(dimensions, loss):
     params, x, _ = draw(2, dimensions)
     p = prototypes(params)
     g = {"coverage": lambda: coverage(p, x, TAUS["coverage"])[1],
-         "separation": lambda: separation(p, TAUS["separation"])[1]}[loss]()
+         "separation": lambda: separation(p, TAUS["separation"])[1],
+         "balanced": lambda: balanced(p, x, TAUS["balanced"])[1]}[loss]()
     expected = [-(np.eye(dimensions) + np.outer(p[j], p[j])) @ g[j] / params.w[j] ** 2
                 for j in range(len(p))]
     assert relative_error(forces(params, x, TAUS)[loss].through_weights, expected) < 1e-14
@@ -168,6 +171,28 @@ def test_coverage_lets_go_of_a_prototype_that_is_nobodys_nearest():
     x = np.array([[-0.5], [0.5]])
     assert forces(params, x, {"coverage": 0.5})["coverage"].direct[1] < 0
     assert forces(params, x, {"coverage": 0.005})["coverage"].direct[1] == 0
+
+
+@pytest.mark.parametrize("far, temperature", [(3.0, 1.0), (10.0, 2.0), (30.0, 10.0)])
+def test_balanced_coverage_fetches_a_prototype_that_is_nobodys_nearest(far, temperature):
+    """It serves half of the mass, so it is pulled by twice that, times a distance to the samples."""
+    x = np.array([[-0.5], [0.5]])
+    force = forces(units_at([[0.0], [far]], [2.0, 2.0]), x, {"balanced": temperature})["balanced"].direct[1, 0]
+    assert -(far + 0.5) <= force <= -(far - 0.5)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 5])
+def test_balanced_coverage_never_points_back_across_any_separating_plane(dimensions):
+    checked = 0
+    for seed in SEEDS:
+        p, x = outside(seed, dimensions, 1)
+        direct = forces(units_at(p, np.ones(4)), x, {"balanced": 5.0})["balanced"].direct
+        normals = np.random.default_rng(seed).normal(size=(200, dimensions))
+        for force, point in zip(direct, p):
+            separating = normals[np.all((x - point) @ normals.T >= 0, axis=0)]
+            checked += len(separating)
+            assert np.all(separating @ force >= 0)
+    assert checked > 100
 
 
 @pytest.mark.parametrize("temperature", [1e-4, 1e-2, 1, 100])
