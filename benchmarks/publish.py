@@ -18,7 +18,7 @@ from minimlp.study.text import short
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 BEYOND = {"balanced": {"balanced-confirmation": ""},             # the first seeds, and fresh ones
-          "images": {"images-confirmation": "face, with N = 225 too: ", "images-flag": "flag: "},
+          "images": {"images-confirmation": "face, to N = 225: ", "images-flag": "flag: "},
           "phase": {"phase": ""}, "repair": {"repair-confirmation": ""}}
 STUDIES = ("study", "study-100", "sweep", "sweep-100", "sweep-confirmation",
            *dict.fromkeys(name for first, fresh in BEYOND.items() for name in (first, *fresh)))
@@ -101,19 +101,23 @@ def claims_table(summaries):
 
 def beyond_table(summaries):
     """The claims past the papers: verdicts on the seeds that settings were chosen on and on fresh ones."""
-    lines = ["| | claim | seeds 0 to 9 | fresh seeds | fresh: number of sizes, and the mean (difference) [95 % interval] "
-             "at the largest |", "|---|---|---|---|---|"]
+    lines = ["| | claim | seeds 0 to 9 | fresh seeds | fresh: sizes by outcome, then the mean [95 % interval] at the "
+             "largest |", "|---|---|---|---|---|"]
     for first, fresh in BEYOND.items():
         for claim in filter(lambda claim: claim["contrasts"], summaries[first]["claims"]):
             again = {name: next(other for other in summaries[name]["claims"] if other["name"] == claim["name"])
                      for name in fresh}
-            evidence = "<br>".join(
-                f"{contrast['label'].replace('_', ' ')}: {counts(contrast)} at N = {contrast['comparisons'][-1]['size']}"
-                for contrast in next(iter(again.values()))["contrasts"])
+            evidence = "<br>".join(f"{fresh[name]}{beyond_evidence(contrast)}" for name, other in again.items()
+                                   for contrast in other["contrasts"])
             verdicts = "; ".join(f"{fresh[name]}**{other['verdict']}**" for name, other in again.items())
             lines.append(f"| {claim['name']} | {claim['statement']} | "
-                         f"{'' if first in fresh else '**' + claim['verdict'] + '**'} | {verdicts} | {evidence} |")
+                         f"{'chosen on these' if first in fresh else '**' + claim['verdict'] + '**'} | {verdicts} | "
+                         f"{evidence} |")
     return "\n".join(lines)
+
+
+def beyond_evidence(contrast):
+    return f"{contrast['label'].replace('_', ' ')}: {counts(contrast)} at N = {contrast['comparisons'][-1]['size']}"
 
 
 def evidence_text(contrast, again):

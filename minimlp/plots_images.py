@@ -19,10 +19,10 @@ STYLES = {"none": {"color": COLOURS["none"], "marker": "o"},
 TITLES = {"none": "no structural loss", "coverage": "coverage", "coverage annealed": "coverage, annealed",
           "balanced": "balanced coverage"}
 UNIT = "mean distances to the nearest other sample"
-CAPTION = """Every picture but the first is read
-from weights alone: the {n}
-prototypes p = -b/w of a network,
-each {k} x {k} pixels.
+CAPTION = """Every picture but the first is made of
+the {n} prototypes p = -b/w of a network,
+each {k} x {k} pixels (in the scale and
+about the mean of its training inputs).
 
 Their places come from the original
 (best one-to-one pairing), their

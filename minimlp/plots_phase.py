@@ -160,7 +160,7 @@ def overview(path, maps, rows, summary):
             axis.set(title=TITLES.get(name, name), xlabel=X_LABELS[name])
         for axis in axes[:, 0]:
             axis.set_ylabel("coefficient lambda")
-        change_bar(figure, mesh, list(axes[0]), "expelled fraction,\nless without the loss")
+        change_bar(figure, mesh, list(axes[0]), "expelled fraction minus\nthat without the loss")
         gain_by_size(axes[1, 2], rows, config)
         shown = {label: handle for label, handle in marks(axes.flat[:-1]).items() if ONE not in label}
         shown["one prototype more out (coverages: fewer) than without the loss"] = next(
@@ -174,7 +174,7 @@ def gain_by_size(axis, rows, config):
     sizes = np.array(config.claim_sizes)
     for metric, colour, nudge, label in (
             ("specialization_ratio", COLOURS["separation"], 0.96, "specialization ratio"),
-            ("reconstruction_error", COLOURS["fit"], 1.04, "error, as a share of it")):
+            ("reconstruction_error", COLOURS["fit"], 1.04, "relative change of the error")):
         differences = phase.gains(rows, config, seeds, config.ratio, metric)
         if metric == "reconstruction_error":
             negative = phase.gains(rows, config, seeds, config.ratio, metric, 0.0)

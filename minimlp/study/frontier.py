@@ -85,7 +85,7 @@ def outermost_forces(size, temperature, coverage_temperature):
     Returns
     -------
     push, pull : float
-        Per unit of x and of coverage (units of x), both positive.
+        Both positive: push per unit of x, pull in units of x.
     """
     places = np.arange(size)
     distances = RANGE / size * places
@@ -104,7 +104,7 @@ def predicted_frontier(size, temperatures, coverage_temperature, coverage_coeffi
     Beyond it the outermost prototype has its equilibrium outside the data.  Assumed: equally spaced data, a
     prototype on each sample, no force of the fit.  Sums as integrals show three parts: a wall that rises as
     tau exp(delta^2 / tau) where tau < delta^2 = (range/N)^2; a floor of 0.338 lambda_c range sqrt(tau_c), whatever N
-    and tau, while both reaches lie between delta and the range; and a rise with tau beyond range^2.
+    and tau, while both reaches lie far between delta and the range; and a rise in proportion to tau beyond range^2.
 
     Parameters
     ----------

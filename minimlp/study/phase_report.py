@@ -14,7 +14,7 @@ def explored(rows):
     sizes = [cell["size"] for cell in rows[0]["sizes"]]
     body = [[f"c = {row['ratio']:g}", *(f"{cell['specialization_ratio']:+.3f} {cell['reconstruction_error']:+.4f}"
                                         for cell in row["sizes"])] for row in rows]
-    return ("separation at tau = c (range/N)^2 beside coverage, less coverage alone, seeds of the choice: "
+    return ("separation at tau = c (range/N)^2 beside coverage, less coverage alone, on the first seeds: "
             "specialization ratio, reconstruction error\n" + aligned(["", *(f"N={size}" for size in sizes)], body))
 
 

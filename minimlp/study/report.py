@@ -57,7 +57,7 @@ def mean_table(summary, metric):
     body = [[mask, *(short(means[mask, size]) for size in sizes)] for mask in masks]
     if metric == "expelled_fraction":
         start = {int(size): value for size, value in summary["expelled_at_start"].items()}
-        body.append(["(at the start)", *(short(start[size]) for size in sizes)])
+        body.append(["(2/(N+1), expected at the start)", *(short(start[size]) for size in sizes)])
     return aligned([METRIC_NAMES[metric], *(f"N={size}" for size in sizes)], body) + "\n"
 
 
@@ -111,7 +111,7 @@ def plateau_text(summary):
 
 def repairs_text(repairs):
     """Births by repair, how many had no way down, and how much an act raised the fit."""
-    return "\n" + aligned(["repair", "N", "births a run", "no negative eigenvalue", "rise of the fit (median)"], [
+    return "\n" + aligned(["repair", "N", "births a run", "no negative eigenvalue", "rise of the fit by an act (median)"], [
         [row["arm"], row["size"], short(row["births"]), f"{row['ascents']:.0%}", short(row["rise"])]
         for row in repairs]) + "\n"
 
