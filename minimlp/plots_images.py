@@ -20,9 +20,9 @@ TITLES = {"none": "no structural loss", "coverage": "coverage", "coverage anneal
           "balanced": "balanced coverage"}
 UNIT = "mean distances to the nearest other sample"
 CAPTION = """Every picture but the first is made of
-the {n} prototypes p = -b/w of a network,
-each {k} x {k} pixels (in the scale and
-about the mean of its training inputs).
+the {n} prototypes p = -b/w of a
+network, each {k} x {k} pixels, in the
+scale and about the mean of its inputs.
 
 Their places come from the original
 (best one-to-one pairing), their
