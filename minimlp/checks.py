@@ -59,7 +59,7 @@ def temperature(name, value, *arrays):
 
 def temperature_range(name, value, *arrays):
     """The first and the last temperature, as a tuple."""
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
+    if np.ndim(value) != 1 or len(value) != 2:
         raise InputError(f"{name} = {short(value)}: expected two, the first and the last one")
     return tuple(temperature(f"{name}[{k}]", tau, *arrays) for k, tau in enumerate(value))
 
@@ -321,7 +321,7 @@ def temperatures(value, active, *arrays, annealed=False):
     for name in mapping("temperatures", value):
         if name not in TEMPERED:
             raise InputError(f"temperatures[{name!r}]: expected {', '.join(TEMPERED)}")
-        kind = temperature_range if annealed and isinstance(value[name], (tuple, list)) else temperature
+        kind = temperature_range if annealed and np.ndim(value[name]) else temperature
         checked[name] = kind(f"temperatures[{name!r}]", value[name], *arrays)
     for name in TEMPERED:
         if name in active and name not in value:

@@ -21,6 +21,7 @@ PATCH = 8                                           # pixels a side
 CENTRES = {"face": (115, 132), "flag": (60, 60)}    # row and column in the halved photograph
 MOST_PATCHES, MOST_SAMPLES = 225, 2000
 ARMS = ("none", "coverage", "coverage annealed", "balanced")
+LARGEST, NEAREST = 1e100, 1e-6                      # of the samples' spread; of their distance, in spreads
 LEVELS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)       # of relative noise
 
 
@@ -105,14 +106,17 @@ def read_samples(path):
     ------
     InputError
         A ValueError that names what can't be used, and where it stands.
-    OSError
-        Where there is no such file.
     """
+    if not isinstance(path, (str, Path)):
+        raise InputError(f"data = {checks.short(path)}: expected the path of a file")
     path = Path(path)
     readers = {".npy": read_npy, ".csv": read_csv}
     if path.suffix.lower() not in readers:
         raise InputError(f"data = {path}: expected a file that ends in .npy or .csv")
-    values = readers[path.suffix.lower()](path)
+    try:
+        values = readers[path.suffix.lower()](path)
+    except OSError as error:
+        raise InputError(f"data = {path}: can't be read: {error.strerror or error}") from None
     if values.ndim not in (1, 2):
         raise InputError(f"data = {path}: has {values.ndim} dimensions, expected (N, d), or (N,) for d = 1")
     return distinct_samples(f"data = {path}", values)
@@ -128,6 +132,19 @@ def distinct_samples(name, values):
     if len(again):
         raise InputError(f"{name}: sample {again[0]} equals sample {first[which.ravel()[again[0]]]} "
                          "(counted from 0): no prototype can be told to be the one or the other; drop one")
+    return x
+
+
+def spread_out(name, x):
+    """x, if its samples lie as far apart as the temperatures of a training can tell."""
+    with np.errstate(all="ignore"):
+        unit = Scaling.of(x).unit
+    if not 1 / LARGEST <= unit <= LARGEST:
+        raise InputError(f"{name}: the samples spread over {unit:.3g}, expected {1 / LARGEST:g} to {LARGEST:g}")
+    nearest = nearest_other(x).mean()
+    if nearest < NEAREST * unit:
+        raise InputError(f"{name}: the samples lie on average {nearest:.3g} from the nearest other one and spread "
+                         f"over {unit:.3g}, expected a share of at least {NEAREST:g}")
     return x
 
 
@@ -266,9 +283,17 @@ def memorise(x, y, arm, seed, coefficient=10.0, coverage_temperature=0.02, first
         In scaled units.
     scaling : Scaling
         `scaling.back(prototypes(training.params))` is what the weights say of the samples.
+
+    Raises
+    ------
+    InputError
     """
     checks.choice("arm", arm, ARMS)
-    x = distinct_samples("x", x)
+    x = spread_out("x", distinct_samples("x", x))
+    for name, value in (("coefficient", coefficient), ("last", last)):
+        checks.positive(name, value)
+    for name, tau in (("coverage_temperature", coverage_temperature), ("first", first)):
+        checks.temperature(name, tau)
     scaling = Scaling.of(x)
     x = scaling.into(x)
     annealed = first, float((last * nearest_other(x).mean()) ** 2)
@@ -292,7 +317,12 @@ def disturbed(params, level, seed):
     Returns
     -------
     Params
+
+    Raises
+    ------
+    InputError
     """
-    random = np.random.default_rng(seed)
+    params, level = checks.params(params), checks.number("level", level)
+    random = np.random.default_rng(checks.seed(seed))
     w, b = ((1 + level * random.standard_normal(array.shape)) * array for array in (params.w, params.b))
     return params._replace(w=w, b=b)

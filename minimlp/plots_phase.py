@@ -178,7 +178,8 @@ def gain_by_size(axis, rows, config):
         differences = phase.gains(rows, config, seeds, config.ratio, metric)
         if metric == "reconstruction_error":
             negative = phase.gains(rows, config, seeds, config.ratio, metric, 0.0)
-            differences = {size: d / np.mean(negative[size] - d) for size, d in differences.items()}
+            with np.errstate(all="ignore"):         # where all runs diverged there is no error to compare
+                differences = {size: d / np.mean(negative[size] - d) for size, d in differences.items()}
         stats = np.array([mean_interval(differences[size]) for size in sizes])
         axis.errorbar(sizes * nudge, stats[:, 0], abs(stats[:, 1:] - stats[:, :1]).T, fmt="o", markersize=4,
                       capsize=2, color=colour, label=label)
@@ -205,7 +206,7 @@ def collapse(path, config, summary):
                     axis.plot(scaled, [np.nan if value is None else value for value in line["predicted"]],
                               color=shade, label=f"N = {size}, predicted")
             axis.set(xscale="log", yscale="log", xlabel="tau / (range/N)^2", title=TITLES.get(name, name),
-                     ylim=(config.coefficients[0], config.coefficients[-1]))
+                     ylim=(config.coefficients[0] / 1.1, 1.1 * config.coefficients[-1]))
             axis.legend(fontsize=8.5)
         axes[0, 0].set_ylabel("least lambda with\none prototype more out")
 

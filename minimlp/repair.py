@@ -10,7 +10,7 @@ import numpy as np
 
 from . import checks
 from .dispatch import train
-from .gaussian import prototypes
+from .gaussian import Params, prototypes
 from .landscape import incoming, unit_derivatives, value_and_gradient, with_units
 from .splitting import inner_hessian_and_floor
 from .structural import softmin
@@ -19,6 +19,7 @@ from .train import temperatures_at
 DIRECTIONS = ("inner Hessian", "random")
 EPSILON = 0.1           # each copy's move in (w, b)
 ACTS = (0.6, 0.8)       # when, as shares of the steps
+FARTHEST = 100.0        # move that is taken
 
 
 class Act(NamedTuple):
@@ -94,18 +95,28 @@ def repair(params, x, y, epsilon=EPSILON, direction="inner Hessian", seed=0):
     a variance exceeds tau / 2 and fall together where none does: two samples need a distance of
     sqrt(2 tau) to get a prototype each.
     """
-    params, x, y = checks.problem(checks.params(params), x, y, "square")
-    epsilon = checks.positive("epsilon", epsilon)
+    given = checks.params(params)
+    params, x, y = checks.problem(given, x, y, "square")
+    epsilon = moved_by(epsilon)
     checks.choice("direction", direction, DIRECTIONS)
     random = np.random.default_rng(checks.seed(seed))
     before = value_and_gradient(params, x, y)[0]
-    births = planned(served(checks.at_finite_prototypes(params), x))
+    checks.moderate("the prototypes -b/w", prototypes(checks.at_finite_prototypes(params)))
+    births = planned(served(params, x))
     repaired, ascents = handed_over(params, x, [unit for unit, _ in births]), 0
     for unit, parent in births:
         e, rises = way_apart(repaired, x, y, parent, direction, random)
         repaired, ascents = born_again(repaired, unit, parent, epsilon * e), ascents + rises
     after = value_and_gradient(repaired, x, y)[0] if births else before
+    repaired = Params(*(array.astype(own.dtype) for array, own in zip(repaired, given))) if births else given
     return Act(repaired, len(births), ascents, float(before), float(after))
+
+
+def moved_by(epsilon):
+    """The move of a birth; far ones only overflow."""
+    if checks.positive("epsilon", epsilon) > FARTHEST:
+        raise checks.InputError(f"epsilon = {epsilon}: expected at most {FARTHEST:g}")
+    return float(epsilon)
 
 
 def served(params, x):
@@ -200,7 +211,7 @@ def train_with_repair(params, x, y, coefficients, temperatures, steps=2000, rate
     steps, every = checks.count("steps", steps, least=0), checks.count("every", every, least=0)
     if direction is not None:
         checks.choice("direction", direction, DIRECTIONS)
-    checks.positive("epsilon", epsilon)
+    moved_by(epsilon)
     cuts, schedule = segments(acts, steps, every), schedules(temperatures)
     random = np.random.default_rng(checks.seed(seed))
     done, kept = {}, []
@@ -249,10 +260,10 @@ def between(schedule, first, last, steps):
 
 def in_range(params):
     """Whether the network can be repaired: parameters and prototypes whose products do not overflow."""
+    params = Params(*(array.astype(float) for array in params))
     with np.errstate(all="ignore"):
         p = prototypes(params)
-    return bool(np.abs(params.to_vector()).max() <= checks.MODERATE
-                and np.all(np.abs(p) <= checks.LARGEST["f8"]))
+    return all(np.abs(values).max() <= checks.MODERATE for values in (params.to_vector(), p))
 
 
 def joined(trajectories):

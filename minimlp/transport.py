@@ -62,7 +62,8 @@ def sinkhorn(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
     offsets : array (M,)
         g', for a warm start.
     marginal_error : float
-        sum_j |sum_i pi_ij - 1/M| of the plan that value and gradient belong to; 0 to 2.
+        sum_j |sum_i pi_ij - 1/M| of the plan that value and gradient belong to, or what rounding
+        of f and g may hide of it, where that is more; 0 to 2.
 
     Notes
     -----
@@ -76,11 +77,23 @@ def sinkhorn(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
         f = values + temperature * log(len(prototypes))
         value = f.mean() + g.mean()
         following = softmin(x, prototypes, temperature, f)[0] + temperature * log(len(x))
-        received = np.exp((g - following).real / temperature)       # M sum_i pi_ij
-        g, error = following, float(np.abs(received - 1).mean())
+        with np.errstate(over="ignore"):
+            received = np.exp((g - following).real / temperature)   # M sum_i pi_ij
+        g, error = following, marginal_error(np.abs(received - 1).mean(), f, g, temperature)
         if error <= tolerance:
             break
     return value, gradient, g, error
+
+
+def marginal_error(found, f, g, temperature):
+    """The marginal error, not less than what rounding of f and g makes of it: eps (rms f + rms g) / tau.
+
+    Where tau is lost in the rounding, f and g stop moving long before the marginals are met.
+    """
+    with np.errstate(over="ignore"):
+        f, g = (np.sqrt(np.mean(np.square(potential.real))) for potential in (f, g))
+        rounding = float(np.finfo(f.dtype).eps * (f + g)) / temperature
+    return min(2.0, max(float(found), rounding))
 
 
 def balanced(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, tolerance=TOLERANCE):

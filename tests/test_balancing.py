@@ -152,9 +152,18 @@ def test_a_training_that_diverges_on_its_way_goes_back_a_step_with_its_offsets()
     assert any(0 < step < 12 for step, _ in steps)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+@pytest.mark.parametrize("rate", [1e39, 1e308])
+def test_a_single_precision_training_that_diverges_is_reported(backend, rate):
+    training = train(*start(7, 7, 1, np.float32), {"balanced": 0.1}, {"balanced": 0.1}, 30, rate, backend=backend)
+    assert training.diverged and training.steps == 0 and np.isfinite(training.params.to_vector()).all()
+
+
 @pytest.mark.parametrize("loss", ["coverage", "separation"])
 def test_every_temperature_may_fall_or_rise(loss):
     problem = start(6, 5, 2)
+    given = [train(*problem, {loss: 0.1}, {loss: kind(FALLING[loss])}, 5).value for kind in (tuple, list, np.array)]
+    assert given[0] == given[1] == given[2]
     ours, theirs = both(training, problem, {loss: 0.1}, 60)
     assert_same_training(ours, theirs)
     assert theirs.terms == objective(theirs.params, *problem[1:], {loss: 0.1}, {loss: FALLING[loss][1]})[2]
@@ -264,7 +273,8 @@ def test_the_study_takes_the_mask_in_any_combination():
     mine = next(row for row in rows if (row["mask"], row["seed"]) == ("balanced", 1))
     assert (mine["fit_error"], mine["marginal_error"]) == (expected.terms["fit"], expected.marginal_error)
     assert [claim.name for claim in claims(rows)][-1] == "balanced"
-    assert "balanced" not in [claim.name for claim in claims([row for row in rows if row["mask"] == "none"])]
+    for left_out in ("balanced", "coverage"):
+        assert "balanced" not in [claim.name for claim in claims([row for row in rows if row["mask"] != left_out])]
 
 
 @pytest.mark.parametrize("settings, message", [

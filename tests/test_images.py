@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minimlp
-from minimlp import images
+from minimlp import InputError, images
 from minimlp.cli import main
 from minimlp.gaussian import Params
 from minimlp.images import ARMS, Scaling
@@ -138,6 +138,22 @@ def test_pairing_finds_the_order():
     index, distance = minimlp.pairing(x[order] + 0.01, x)
     np.testing.assert_array_equal(order[index], np.arange(6))
     np.testing.assert_allclose(distance, 0.02)
+
+
+@pytest.mark.parametrize("bad, message", [
+    (dict(x=np.array([[1, 0], [1, 1e-200], [0, 0], [0, 1e-200]])), "x: the samples lie on average 0"),
+    (dict(x=1e-200 * np.eye(4)), "x: the samples spread over"), (dict(last=-1), "last = -1"),
+    (dict(coefficient=0), "coefficient = 0"), (dict(first=np.nan), "first = nan"),
+    (dict(coverage_temperature="a"), "coverage_temperature = 'a'")])
+def test_bad_settings_of_a_training_are_named(bad, message):
+    with pytest.raises(InputError, match=message):
+        images.memorise(**{"x": np.eye(4), "y": np.ones(4), "arm": "balanced", "seed": 0, "steps": 1, **bad})
+
+
+@pytest.mark.parametrize("level, seed, message", [(np.nan, 0, "level = nan"), ("a", 0, "level = 'a'"), (0.1, -1, "seed = -1")])
+def test_bad_noise_is_named(level, seed, message):
+    with pytest.raises(InputError, match=message):
+        images.disturbed(minimlp.init_params(np.eye(4), 4, 0), level, seed)
 
 
 def test_what_cannot_be_memorised_is_refused():
@@ -294,7 +310,7 @@ def test_own_data_without_a_picture_and_resumed_without_training(tmp_path, monke
 
 
 @pytest.mark.parametrize("options, message", [
-    (["--data", "nowhere.csv"], "nowhere.csv: No such file"), (["--data", "x.txt"], "ends in .npy or .csv"),
+    (["--data", "nowhere.csv"], "data = nowhere.csv: can't be read: No such file"), (["--data", "x.txt"], "ends in .npy or .csv"),
     (["--region", "sea"], "region = 'sea'"), (["--sizes", "50"], "sizes = 50"), (["--coefficient", "0"], "= 0"),
 ])
 def test_bad_input_is_one_line_and_status_2(options, message, tmp_path, capsys):

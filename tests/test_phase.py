@@ -188,7 +188,8 @@ def test_maps_hold_each_run_against_its_baseline_and_a_diverged_one_as_the_worst
     ({"ratio": 0}, "ratio = 0"), ({"ratios": (-1,)}, "ratios = -1"), ({"claim_sizes": (0,)}, "claim_sizes = 0"),
     ({"fresh_seeds": 0}, "fresh_seeds = 0"), ({"sizes": (2.5,)}, "sizes = 2.5"),
     ({"coverage_temperature": 0}, "coverage_temperature = 0"),
-    ({"balanced_temperatures": (0,)}, "balanced_temperatures = 0")])
+    ({"balanced_temperatures": (0,)}, "balanced_temperatures = 0"), ({"ratio": 1e-160}, "ratio = 1e-160"),
+    ({"temperatures": (1e150,)}, "temperatures = 1e.150"), ({"coefficients": (1e300,)}, "coefficients = 1e.300")])
 def test_bad_settings_are_named_with_their_value(settings, message):
     with pytest.raises(InputError, match=message):
         PhaseConfig(**settings)

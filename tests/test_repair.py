@@ -63,6 +63,21 @@ def test_nothing_dead_nothing_changes():
     assert act.params.to_vector().tobytes() == params.to_vector().tobytes()
 
 
+def single(*arrays):
+    return [Params(*(np.float32(a) for a in array)) if isinstance(array, Params) else np.float32(array)
+            for array in arrays]
+
+
+def test_single_precision_stays_so():
+    act = repair(*single(*planted()))
+    assert act.births == 1 and {array.dtype for array in act.params} == {np.dtype("f4")}
+    x, y = uniform_samples(5, 0)
+    params, x, y = single(Params.at(x, np.full(5, 2.0)), x, y)
+    assert repair(params, x, y).params.to_vector().tobytes() == params.to_vector().tobytes()
+    training, acts = train_with_repair(*single(*problem()), {"coverage": 0.1}, {"coverage": 0.02}, 40)
+    assert sum(act.births for act in acts.values()) > 0 and training.params.w.dtype == np.float32
+
+
 @pytest.mark.parametrize("where", [0.0, 50.0])
 def test_a_single_unit_lives_wherever_it_is(where):
     x, y = uniform_samples(4, 0)
@@ -136,7 +151,8 @@ def test_a_random_direction_is_of_length_epsilon_and_told_by_its_seed():
     (dict(params=3), "params = 3"), (dict(epsilon=0), "epsilon = 0"),
     (dict(direction="down"), "direction = 'down'"),
     (dict(seed=-1), "seed = -1"), (dict(y=np.ones(2)), "y has shape"), (dict(x=np.full((6, 1), np.nan)), "x"),
-    (dict(params=Params.at([0.0], [0.0])), r"params.w\[0\] = 0")])
+    (dict(params=Params.at([0.0], [0.0])), r"params.w\[0\] = 0"), (dict(epsilon=1e300), "epsilon = 1e.300"),
+    (dict(params=planted()[0]._replace(w=np.full(3, 1e-60))), "the prototypes -b/w holds")])
 def test_bad_input(bad, message):
     params, x, y = planted()
     with pytest.raises(InputError, match=message):

@@ -108,6 +108,12 @@ def test_a_diverged_run_is_recorded_and_listed():
     assert len(specialization.summary(rows, config, log)["diverged"]) == 4
 
 
+def test_a_demonstration_of_runs_that_diverge_at_once_is_empty():
+    found = StudyConfig(sizes=(3,), seeds=2, steps=10, coefficient=1e300).demonstration()
+    assert len(found["none"]) == 2 and len(found["coverage"]) == 0
+    assert found["moves coverage"].tolist() == [[0, 0], [0, 0]]
+
+
 def test_sweep_runs_the_baseline_once_beside_the_temperatures():
     config = SweepConfig(sizes=(3,), temperatures=(0.1, 0.001), seeds=2, steps=10)
     rows = run_study(config)

@@ -389,3 +389,22 @@ def test_the_same_bits_whatever_the_number_of_threads():
     numba.set_num_threads(before)
     for result in results[1:]:
         assert all(np.all(a == b) for a, b in zip(result, results[0]))
+
+
+@every_twin
+@pytest.mark.parametrize("dtype, temperature", [(np.float64, 1e-30), (np.float64, 1e-21), (np.float32, 1e-12)])
+def test_a_temperature_lost_in_rounding_does_not_pass_for_converged(twin, dtype, temperature):
+    """f and g then stop moving at once, wherever they are."""
+    p, x = cloud(9, 2).astype(dtype), cloud(9, 2, seed=1).astype(dtype)
+    for function in (transport.sinkhorn, twin.sinkhorn):
+        assert function(p, x, temperature, None, 3, 0.0)[3] > 1
+    with pytest.raises(InputError, match="marginal error"):
+        twin.balanced(p, x, temperature, None, 50)
+
+
+@every_twin
+def test_a_marginal_error_is_at_most_two(twin):
+    p, x = 1e10 * cloud(5, 1), cloud(5, 1, seed=1)
+    errors = [function(p, x, 1e-3, None, 2, 0.0)[3] for function in (transport.sinkhorn, twin.sinkhorn)]
+    assert all(0 <= error <= 2 for error in errors)
+    assert transport.marginal_error(np.nan, np.ones(2), np.ones(2), 1.0) == 2

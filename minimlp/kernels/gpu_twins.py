@@ -13,7 +13,7 @@ from ..checks import is_on_device
 from ..gaussian import Params
 from ..train import BETA_1, BETA_2, EPSILON, Balancing, Training, temperatures_at
 from ..train import ITERATIONS as AT_EACH_STEP
-from ..transport import ITERATIONS, TOLERANCE, met, tolerance_in
+from ..transport import ITERATIONS, TOLERANCE, marginal_error, met, tolerance_in
 from . import gpu
 from .gpu import cuda, missing
 
@@ -160,7 +160,8 @@ def sinkhorn(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
         s = softmin_parts(prototypes, x, temperature, g)[0]
         back = softmin_parts(x, prototypes, temperature, s)[0]
         launch(gpu.following_offsets_kernel(kind), units, back, constant, g, scale, following, off_balance)
-        error = float(total(off_balance)) / units
+        scales = (np.sqrt(total(potential, gpu.square) / len(potential)) for potential in (s, g))
+        error = marginal_error(total(off_balance) / units, *scales, temperature)
         if error <= tolerance:
             break
     value = total(s) / samples + total(g) / units + kind(temperature * log(units))

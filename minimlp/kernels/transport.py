@@ -5,7 +5,7 @@ from math import log
 import numpy as np
 from numba import prange
 
-from ..transport import ITERATIONS, TOLERANCE, met
+from ..transport import ITERATIONS, TOLERANCE, marginal_error, met
 from . import compiled
 from .intrinsics import FASTMATH
 from .scalar import LOG2_E
@@ -78,7 +78,9 @@ def sinkhorn(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
         g = following
         f = half_iteration(*forth, g, samples, temperature) + kind(temperature * log(units))
         following = (half_iteration(*back, f, units, temperature) + kind(temperature * log(samples)))
-        error = float(np.abs(np.exp((g - following) / kind(temperature)) - 1).mean())
+        with np.errstate(over="ignore"):
+            found = np.abs(np.exp((g - following) / kind(temperature)) - 1).mean()
+        error = marginal_error(found, f, g, temperature)
         if error <= tolerance:
             break
     return f.mean() + g.mean(), softmin(prototypes, x, temperature, g)[1], following, error

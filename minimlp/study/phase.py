@@ -35,6 +35,7 @@ ENOUGH = 20                         # the size from which the second claim speak
 RATIOS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)      # all that were tried
 RATIO = 0.05                        # chosen on seeds 0 to 9: the largest gain averaged over the sizes
 CHOICE_SEEDS = 10                   # so these never judge
+DECADES = 1e12                      # of a temperature or coefficient, at most, and its inverse at least
 
 
 @dataclass(frozen=True)
@@ -78,17 +79,15 @@ class PhaseConfig(TrainingConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        checked = {"losses": lambda name: checks.choice("losses", name, DIAGRAMS),
-                   "temperatures": lambda tau: checks.temperature("temperatures", tau),
-                   "balanced_temperatures": lambda tau: checks.temperature("balanced_temperatures", tau),
-                   "coefficients": lambda weight: checks.positive("coefficients", weight),
-                   "ratios": lambda ratio: checks.positive("ratios", ratio),
-                   "claim_sizes": lambda size: checks.count("claim_sizes", size)}
+        checked = {name: lambda value, name=name: in_decades(name, value)
+                   for name in ("temperatures", "balanced_temperatures", "coefficients", "ratios")}
+        checked |= {"losses": lambda name: checks.choice("losses", name, DIAGRAMS),
+                    "claim_sizes": lambda size: checks.count("claim_sizes", size)}
         for name, check in checked.items():
             values = checks.distinct(name, getattr(self, name), check)
             object.__setattr__(self, name, values if name in ("losses", "claim_sizes") else tuple(sorted(values)))
         checks.temperature("coverage_temperature", self.coverage_temperature)
-        checks.positive("ratio", self.ratio)
+        in_decades("ratio", self.ratio)
         checks.count("fresh_seeds", self.fresh_seeds, most=10**5)
 
     def temperatures_of(self, name):
@@ -154,6 +153,13 @@ class PhaseConfig(TrainingConfig):
             return {}, {}
         temperatures = {"overlap": {}, "balanced": {name: (FIRST, tau)}}
         return {name: weight}, temperatures.get(name, {name: tau})
+
+
+def in_decades(name, value):
+    """A number that a map's axis can show."""
+    if not 1 / DECADES <= checks.positive(name, value) <= DECADES:
+        raise checks.InputError(f"{name} = {value}: expected at least {1 / DECADES:g} and at most {DECADES:g}")
+    return float(value)
 
 
 def rescaled(params, factor):

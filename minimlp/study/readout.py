@@ -81,7 +81,7 @@ class ImagesConfig:
         """The samples (size, d) of that size."""
         if rows is None:
             return images.patches(size, self.region)
-        return rows[np.linspace(0, len(rows) - 1, size).round().astype(int)]
+        return images.spread_out(f"data = {self.data}", rows[np.linspace(0, len(rows) - 1, size).round().astype(int)])
 
     def seed_range(self):
         return range(self.first_seed, self.first_seed + self.seeds)

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import checks
 from ..dispatch import init_params
-from ..repair import ACTS, EPSILON, segments, train_with_repair
+from ..repair import ACTS, EPSILON, moved_by, segments, train_with_repair
 from .specialization import FRAME_STEPS, TrainingConfig, is_record, measured
 from .specialization_claims import LARGER_IS_BETTER, METRICS, metric_table
 from .store import identity_of, key
@@ -70,7 +70,7 @@ class RepairConfig(TrainingConfig):
         object.__setattr__(self, "annealed_temperatures", checks.temperature_range(
             "annealed_temperatures", self.annealed_temperatures))
         segments(self.acts, self.steps)
-        checks.positive("epsilon", self.epsilon)
+        moved_by(self.epsilon)
 
     identity = identity_of
 

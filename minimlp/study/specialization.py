@@ -160,7 +160,8 @@ class StudyConfig(TrainingConfig):
         training, x = self.train(size, seed, mask, self.temperatures, FRAME_STEPS)
         frames = training.trajectory.reshape(-1, 3 * size + 1)
         p = -frames[:, size:2 * size] / frames[:, :size]
-        return frames, hull_distance(p.ravel(), x).reshape(-1, size)
+        distances = hull_distance(p.ravel(), x) if len(p) else p         # a run may diverge at once
+        return frames, distances.reshape(-1, size)
 
 
 def moves(distances):
