@@ -1,4 +1,18 @@
-"""What the hidden neurons of a minimal network learn: a reference to read, check and time."""
+"""What the hidden neurons of a minimal network learn: a reference to read, check and time.
+
+network    Params, init_params, forward, backward, prototypes
+losses     softmin, coverage, separation, overlap, balanced, sinkhorn, objective
+training   train, Training, uniform_samples
+reading    reconstruction_error, pairing, specialization_ratio, expelled_fraction, hull_distance, forces,
+           Force
+checking   check_gradient, relative_error, GradientReport
+splitting  TwoLayer, find_stationary_point, StationaryPoint, split_neuron, inner_hessian, plateau_table,
+           classify_split, SplitReport, grow, Growth, repair, Act, train_with_repair
+strength   mixture, Mixture, separability, balanced_start, train_to_risk, Flow, Stop, alignment,
+           effective_predictor, linear_error, bayes_error, over_alignment, over_fitting, network_error,
+           NetworkError
+everywhere available_backends, InputError
+"""
 
 __version__ = "0.1.0"
 
@@ -24,15 +38,15 @@ from .two_layer import TwoLayer
 
 __all__ = [
     "Params", "init_params", "forward", "backward", "prototypes",
-    "softmin", "coverage", "separation", "overlap", "balanced", "sinkhorn",
-    "objective", "train", "Training",
+    "softmin", "coverage", "separation", "overlap", "balanced", "sinkhorn", "objective",
+    "train", "Training", "uniform_samples",
     "reconstruction_error", "pairing", "specialization_ratio", "expelled_fraction", "hull_distance",
-    "forces", "Force", "check_gradient", "relative_error", "GradientReport",
-    "TwoLayer", "find_stationary_point", "StationaryPoint", "split_neuron", "inner_hessian",
-    "plateau_table", "classify_split", "SplitReport", "grow", "Growth",
-    "repair", "Act", "train_with_repair",
+    "forces", "Force",
+    "check_gradient", "relative_error", "GradientReport",
+    "TwoLayer", "find_stationary_point", "StationaryPoint", "split_neuron", "inner_hessian", "plateau_table",
+    "classify_split", "SplitReport", "grow", "Growth", "repair", "Act", "train_with_repair",
     "mixture", "Mixture", "separability", "balanced_start", "train_to_risk", "Flow", "Stop", "alignment",
     "effective_predictor", "linear_error", "bayes_error", "over_alignment", "over_fitting", "network_error",
     "NetworkError",
-    "uniform_samples", "available_backends", "InputError",
+    "available_backends", "InputError",
 ]

@@ -47,6 +47,14 @@ def imported_modules(path):
             yield from (folder if inside else name.split(".")[0] for name in names)
 
 
+def test_the_overview_in_readme_and_help_names_what_is_public_in_the_same_groups():
+    readme = (ROOT / "README.md").read_text().split("## From Python")[1].split("\n## ")[0]
+    table = {name: re.findall(r"`(\w+)`", names) for name, names in re.findall(r"^\| (\w+): [^|]*\|(.*)\|$", readme, re.M)}
+    groups = re.findall(r"^(\w+) +(\w+(?:,\s+\w+)*)$", minimlp.__doc__.split("\n\n", 1)[1], re.M)
+    assert {name: re.findall(r"\w+", names) for name, names in groups} == table
+    assert [name for names in table.values() for name in names] == minimlp.__all__
+
+
 def test_imports_point_downward():
     rank = {name: level for level, names in enumerate(LAYERS) for name in names}
     for path in PACKAGE.glob("**/*.py"):

@@ -33,9 +33,9 @@ def squeezed(text):
     return [line.rstrip() for line in text.splitlines() if line.strip()]
 
 
-def test_there_are_the_ten_pages():
+def test_there_are_the_eleven_pages():
     numbers = [path.stem[:2] for path in SCRIPTS]
-    assert {"01", "02", "03", "04", "05", "06", "07", "08", "09", "10"} <= set(numbers)
+    assert {"00", "01", "02", "03", "04", "05", "06", "07", "08", "09", "10"} <= set(numbers)
 
 
 def dispatch_to_kernels(prototypes, x, temperature):

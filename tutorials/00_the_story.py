@@ -1,0 +1,115 @@
+# %% [markdown]
+# # 00. The story in five figures
+#
+# **Question.** What do the hidden neurons of a minimal network learn, and can it be read out of them?
+#
+# ![The verdict on every claim](figures/00_answer.png)
+#
+# Three papers make claims about it, and so do we. Every box is one of them, judged by runs that you can repeat: green where it holds,
+# grey where the data do not show it, orange and red where they say something else. This page tells what the claims are about; the
+# pages after it derive everything. Symbols: [notation](notation.md).
+#
+# ## 1. Neurons that stand somewhere
+#
+# ![The same network trained without a structural loss, with coverage, separation and overlap](../benchmarks/results/study/drift.gif)
+#
+# A Gaussian neuron answers most strongly at one point of the input space, its *prototype* (triangles). Twenty of them fit twenty samples in
+# each panel, equally well. But they stand in different places: a loss that asks neurons to answer to different samples (*overlap*) drives prototypes out of the
+# data, and one that asks every sample to have a prototype near it (*coverage*) keeps them there. So the data can be read back out of the
+# weights, or not, and the fit does not tell which ([01](01_gaussian_units.md) to [05](05_the_study.md)).
+#
+# ## 2. Forces
+#
+# ![Forces on a probe prototype by its position](../benchmarks/results/study/forces.png)
+#
+# Why? Take the gradient of each loss in the position of one prototype. Coverage's force is a sum of pulls towards samples: outside the
+# data it can only point back. Overlap's is a sum of pushes away from samples: outside it can only point further out. Separation's
+# reaches as far as the root of its temperature. These are three lines of algebra each ([03](03_coverage.md), [04](04_separation_and_overlap.md)).
+#
+# ## 3. One neuron becomes two
+#
+# ![The loss near a plateau, for each way of sharing the output weight](figures/08_surface.png)
+#
+# Copy a neuron and share its output weight among the copies: the network computes what it did, and is still stationary. Whether it is still a minimum is told by a
+# small matrix, the *inner Hessian*, and the signs of the shares. Split minima in thousands of ways, and the prediction is never
+# contradicted ([08](08_splitting.md)).
+#
+# ## 4. How much should a neuron turn?
+#
+# ![Test error against the scale of the start, plain and with two controls](figures/09_answer.png)
+#
+# Start the weights small, and every neuron of a ReLU network turns to the data before it grows; start them large, and the network fits first. The test error
+# is lowest between. But with two fair controls (red) much of the valley is gone: a claim that holds can still be less than it
+# seems ([09](09_goldilocks.md)).
+#
+# ## 5. A face in the weights
+#
+# ![A photograph, and what is read out of the weights of four networks](../benchmarks/results/images-confirmation/pictures.png)
+#
+# Back to where neurons stand. If every prototype must serve as many samples as any other (*balanced coverage*, ours), each ends on a sample of
+# its own, nearly. Let the samples be patches of a photograph, and the weights show it ([10](10_past_the_papers.md)). The places of
+# the patches come from the original; what is in them, from the weights.
+#
+# ## The verdicts, as computed
+#
+# A verdict is computed from paired differences over seeds, with intervals; nothing is judged by eye. This reads the published summaries:
+
+# %%
+import json
+from collections import Counter
+from pathlib import Path
+
+from minimlp import plots
+
+RESULTS = Path("../benchmarks/results")
+ROWS = {"A: prototypes\n(a hundred seeds)": ("study-100", "sweep-100"), "B: splitting": ("split",),
+        "C: scale of the start": ("strength",),
+        "ours\n(fresh seeds)": ("balanced-confirmation", "images-confirmation", "phase", "repair-confirmation")}
+SHADES = {"holds": "#009E73", "holds in the mean": "#56B4E9", "mixed": "#E69F00", "not shown": "#BBBBBB", "fails": "#D55E00"}
+
+
+def plain(name):
+    """A claim's short name; None for one of paper C under a control."""
+    name = name.replace("separable", "sep.").replace("annealed coverage", "annealed").replace("cold coverage", "cold")
+    return None if "," in name or "start" in name or "half" in name or "controls" in name else name.replace(" (plain)", "")
+
+
+verdicts = {}
+for row, studies in ROWS.items():
+    claims = [claim for study in studies for claim in json.loads((RESULTS / study / "summary.json").read_text())["claims"]]
+    verdicts[row] = {plain(claim["name"]): claim["verdict"] for claim in claims
+                     if claim["verdict"] != "not tested" and plain(claim["name"])}
+    print(row.replace("\n", " ") + ":", ", ".join(f"{count} {verdict}" for verdict, count in Counter(verdicts[row].values()).items()))
+
+with plots.saved("figures/00_answer.png", height=3.6) as (figure, [[axis]]):
+    for k, (row, found) in enumerate(verdicts.items()):
+        axis.text(0, -k, row, va="center", fontsize=9.5)
+        noisy = [name for name in found if "noisy" in name or name == "C6"]
+        names = [name for name in found if name not in noisy]
+        for line, part in enumerate([names, noisy] if noisy else [names[:7], names[7:]]):
+            for j, name in enumerate(part):
+                axis.text(0.3 + 0.106 * j, -k + 0.2 - 0.4 * line, name, ha="center", va="center", fontsize=7.5,
+                          bbox={"facecolor": SHADES[found[name]], "edgecolor": "none", "boxstyle": "round,pad=0.35"})
+    for j, (verdict, shade) in enumerate(SHADES.items()):
+        axis.text(0.1 + 0.2 * j, 0.75, verdict, ha="center", va="center", fontsize=9,
+                  bbox={"facecolor": shade, "edgecolor": "none", "boxstyle": "round,pad=0.35"})
+    axis.set(xlim=(0, 1), ylim=(-3.5, 1))
+    axis.set_axis_off()
+
+# %% [markdown]
+# A claim *holds* if it is so at every size or setting, *in the mean* if every mean says so and no size the opposite, is *mixed* if some sizes say the
+# opposite, and *not shown* if they do not decide; A3 claims that separation is better here and worse there, and a hundred seeds find it better
+# nowhere. What A1 to R4 say stands in the [README](../README.md), with the evidence.
+#
+# ## How to read on
+#
+# | you are | read |
+# |---|---|
+# | giving a lecture | this page, then [01](01_gaussian_units.md) and [04](04_separation_and_overlap.md); the figures are made by the scripts |
+# | a student | all pages in order, with the exercises; [02](02_backward.md) is the one not to skip |
+# | checking a claim | [05](05_the_study.md), [08](08_splitting.md) or [09](09_goldilocks.md), then the command that the README names beside it |
+# | checking a gradient of your own | [02](02_backward.md), then [When the gradient check fails](when_the_check_fails.md) |
+# | writing kernels | [03](03_coverage.md), [06](06_fast_code.md), [07](07_gpu.md), then [minimlp/kernels](../minimlp/kernels) |
+
+# %%
+assert verdicts["A: prototypes\n(a hundred seeds)"]["A1"] == "holds" and len(verdicts["B: splitting"]) == 6
