@@ -195,7 +195,7 @@ def rows_with(effects=None, masks=MASKS):
         table[metric][loss] = values
     rows = []
     for (k, size), mask, seed in product(enumerate(SIZES), masks, SEEDS):
-        row = {"size": size, "mask": mask, "seed": seed, "diverged": 0}
+        row = {"size": size, "mask": mask, "seed": seed, "diverged": 0, "marginal_error": None}
         for metric in METRICS:
             added = [values[k] for loss, values in table[metric].items() if loss in mask]
             noise = 1 + 0.01 * random.normal()

@@ -553,7 +553,7 @@ def add_scaled_kernel(values, scale, out):
 
 @specialised
 def following_offsets_kernel(kind):
-    one = kind(1)
+    one, most = kind(1), kind(80)           # e^80 is finite in float32, and as wrong as can be
 
     @cuda.jit
     def kernel(values, constant, offsets, scale, following, off_balance):
@@ -561,7 +561,7 @@ def following_offsets_kernel(kind):
         j = cuda.grid(1)
         if j < len(values):
             following[j] = values[j] + constant
-            off_balance[j] = abs(exp((offsets[j] - following[j]) * scale) - one)
+            off_balance[j] = abs(exp(min((offsets[j] - following[j]) * scale, most)) - one)
     return kernel
 
 
