@@ -57,7 +57,7 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def build_parser():
-    parser = OneLineParser(prog="minimlp", description=__import__("minimlp").__doc__.splitlines()[0])
+    parser = OneLineParser(prog="minimlp", description=(__import__("minimlp").__doc__ or "").partition("\n")[0])
     parser.add_argument("--version", action="version", version=f"minimlp {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     add_trainings(commands)

@@ -48,7 +48,8 @@ def mask_style(mask):
     losses = mask.split("+")
     colour = "+".join(loss for loss in losses if loss in ("separation", "overlap")) or losses[-1]
     added = None if colour == mask else losses[-1] if losses[-1] == "balanced" else "coverage"
-    return {"color": COLOURS[colour], "linestyle": {None: "-", "coverage": (0, (4, 2)), "balanced": (0, (1, 1.2))}[added]}
+    lines = {None: "-", "coverage": (0, (4, 2)), "balanced": (0, (1, 1.2))}
+    return {"color": COLOURS[colour], "linestyle": lines[added]}
 
 
 def mean_interval(values, logarithmic=False):

@@ -82,8 +82,8 @@ def positions(path, demo):
     x, steps, acts = demo["x"][:, 0], demo["steps"], demo["acts"]
     reach = min(2.5, 1.1 * max(np.abs(demo[arm]).max(initial=1) for arm in SHOWN))
     with saved(path, 1, len(SHOWN), height=3.8, sharey=True) as (figure, axes):
-        figure.suptitle(f"One start, N = M = {len(x)}; dotted: acts of repair; where a line breaks its unit was born again "
-                        f"(dots: over {FAR:g} away)", x=0.01, ha="left", fontsize=10)
+        figure.suptitle(f"One start, N = M = {len(x)}; dotted: acts of repair; where a line breaks its unit was "
+                        f"born again (dots: over {FAR:g} away)", x=0.01, ha="left", fontsize=10)
         for axis, arm in zip(axes[0], SHOWN):
             (base, kind), p = parts(arm), demo[arm]
             axis.axhspan(x.min(), x.max(), color=HULL, zorder=0)

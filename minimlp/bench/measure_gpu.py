@@ -41,7 +41,7 @@ class GpuConfig(BenchConfig):
 FULL = GpuConfig()
 # So small that the simulator gets through it.
 QUICK = GpuConfig(sizes=(8, 16), dimensions=(1, 2), dtypes=("float32",), rounds=2, budget=0.1, truth_pairs=16**2,
-                  training_size=8, training_steps=1, competitors=("gpu", "gpu, from host", "cpu simd"),
+                  call_limit=60.0, training_size=8, training_steps=1, competitors=("gpu", "gpu, from host", "cpu simd"),
                   ceilings=(("blocks", 2), ("threads", 4), ("steps", 3), ("copied", 1000)))
 
 

@@ -84,7 +84,10 @@ class Competitor:
             process.kill()
         process.wait()
         self.listener.join()
-        process.stdin.close()
+        try:
+            process.stdin.close()
+        except OSError:
+            pass                        # what it did not read any more
 
 
 def listen(pipe, replies):

@@ -1,336 +1,23 @@
-"""Whole trainings in compiled code: the steps of train.train, on the tiles of simd.py.
+"""Whole trainings: the steps of train.train, taken in compiled code (steps.py), and what stands around them."""
 
-In each tile of units the rows are w, v, b_1, ..., b_d; c stands apart.  `advance` keeps
-Adam's state between calls, so a training can be stopped and watched; it lets go of
-Python's lock, so that threads train side by side.  One training takes one thread.
-"""
-
-from math import sqrt
 from threading import Lock
-from typing import NamedTuple
 
 import numpy as np
 
 from .. import loss
 from ..gaussian import Params
-from ..train import BETA_1, BETA_2, EPSILON, ITERATIONS, Balancing, Training, temperatures_at
+from ..train import ITERATIONS, Balancing, Training, temperatures_at
 from ..train import train as plain_loop
-from . import compiled
-from .intrinsics import FASTMATH, add
-from .scalar import LOG2_E, moment, response_gradient
-from .simd import (FOUR, ONE, PITCH, ROW_1, ROW_2, ROW_3, THREE, TILE, TUNED, TWO, ZERO, U,
-                   aligned_zeros, exps_of_four, gradient_of_four, in_fours, in_tiles, softmax_of_four,
-                   tile_costs, tile_exps, tile_gradient, tile_least, tile_width)
 from .objective import objective as objective_by_kernels
-from .transport import follow, set_offsets, sinkhorn, work_of
+from .scalar import LOG2_E
+from .simd import PITCH, TILE, aligned_zeros, in_fours, in_tiles
+from .steps import Balance, Schedule, Weights, advance, tiles_of
+from .transport import sinkhorn
 
 CHUNK = 1e8                     # pairs between two returns to Python, a tenth of a second
 MOST = 10_000                   # steps between them
 LARGE = 1e6                     # pairs from which the last objective is computed by kernels
 ONE_AT_A_TIME = Lock()          # which not every threading layer of Numba lets several threads call
-
-
-class Weights(NamedTuple):
-    """What stands before the sums in the gradient, in the network's type; 0 skips a loss."""
-
-    fit: float                  # 2 / N
-    overlap: float              # 2 lambda / (M (M - 1) N)
-    coverage: float             # 2 lambda / N
-    balanced: float             # 2 lambda / N
-    response_scale: float       # -log2(e) / 2
-
-
-class Schedule(NamedTuple):
-    """What the temperatures make of the sums, at each of some steps: arrays (steps,)."""
-
-    separation: np.ndarray          # -4 lambda / (M (M - 1) tau); 0 skips the loss
-    coverage_scale: np.ndarray      # -log2(e) / tau, of each loss
-    separation_scale: np.ndarray
-    balanced_scale: np.ndarray
-    temperature: np.ndarray         # of balanced coverage
-
-
-class Balance(NamedTuple):
-    """What balanced coverage (E16) needs beside the prototypes; of size 1 where it is absent."""
-
-    prototypes: np.ndarray      # in fours
-    samples: np.ndarray         # in tiles
-    f: np.ndarray               # (N,)
-    offsets: np.ndarray         # (3, M): g, before the last step, before this one
-    iterations: int
-
-
-@compiled(**TUNED)
-def tile_responses(h, at, theta, t_at, x, i, d, scale, width, output, total):
-    """h_sj of four samples (E1); adds sum_j v_j h_sj to output, sum_j h_sj to total."""
-    x0, x1, x2, x3 = x[i, ZERO], x[i, ONE], x[i, TWO], x[i, THREE]
-    for j in range(width):
-        w, b = theta[t_at + j], theta[t_at + ROW_2 + j]
-        h[at + j] = (w * x0 + b) * (w * x0 + b)
-        h[at + ROW_1 + j] = (w * x1 + b) * (w * x1 + b)
-        h[at + ROW_2 + j] = (w * x2 + b) * (w * x2 + b)
-        h[at + ROW_3 + j] = (w * x3 + b) * (w * x3 + b)
-    for k in range(ONE, d):
-        row, c = t_at + ROW_1 * (k + TWO), FOUR * k
-        x0, x1, x2, x3 = x[i, c], x[i, c + ONE], x[i, c + TWO], x[i, c + THREE]
-        for j in range(width):
-            w, b = theta[t_at + j], theta[row + j]
-            h[at + j] += (w * x0 + b) * (w * x0 + b)
-            h[at + ROW_1 + j] += (w * x1 + b) * (w * x1 + b)
-            h[at + ROW_2 + j] += (w * x2 + b) * (w * x2 + b)
-            h[at + ROW_3 + j] += (w * x3 + b) * (w * x3 + b)
-    zero = scale - scale
-    sums = tile_exps(h, at, (zero, zero, zero, zero), scale, width)
-    f0 = f1 = f2 = f3 = zero
-    for j in range(width):
-        v = theta[t_at + ROW_1 + j]
-        f0, f1 = add(f0, v * h[at + j]), add(f1, v * h[at + ROW_1 + j])
-        f2, f3 = add(f2, v * h[at + ROW_2 + j]), add(f3, v * h[at + ROW_3 + j])
-    for s, f in enumerate((f0, f1, f2, f3)):
-        output[s] += f
-    for s, h_sum in enumerate(sums):
-        total[s] += h_sum
-
-
-@compiled(**TUNED)
-def tile_backward(g, h, at, theta, t_at, x, i, d, width, d_output, d_hidden, total):
-    """Adds dL/dw, dL/dv, dL/db (E1) of four samples; dL/dh_sj = d_hidden_s (total_s - h_sj)."""
-    r0, r1, r2, r3 = d_output[0], d_output[1], d_output[2], d_output[3]
-    k0, k1, k2, k3 = d_hidden[0], d_hidden[1], d_hidden[2], d_hidden[3]
-    s0, s1, s2, s3 = total[0], total[1], total[2], total[3]
-    for j in range(width):              # a with dL/dz = a z, in place of h
-        v = theta[t_at + ROW_1 + j]
-        h0, h1, h2, h3 = h[at + j], h[at + ROW_1 + j], h[at + ROW_2 + j], h[at + ROW_3 + j]
-        g[t_at + ROW_1 + j] += (r0 * h0 + r1 * h1) + (r2 * h2 + r3 * h3)
-        h[at + j] = response_gradient(r0, v, k0 * (s0 - h0), h0)
-        h[at + ROW_1 + j] = response_gradient(r1, v, k1 * (s1 - h1), h1)
-        h[at + ROW_2 + j] = response_gradient(r2, v, k2 * (s2 - h2), h2)
-        h[at + ROW_3 + j] = response_gradient(r3, v, k3 * (s3 - h3), h3)
-    for k in range(d):
-        b, q = t_at + ROW_1 * (k + TWO), FOUR * k
-        x0, x1, x2, x3 = x[i, q], x[i, q + ONE], x[i, q + TWO], x[i, q + THREE]
-        for j in range(width):
-            w, b_j = theta[t_at + j], theta[b + j]
-            d0, d1 = h[at + j] * (w * x0 + b_j), h[at + ROW_1 + j] * (w * x1 + b_j)
-            d2, d3 = h[at + ROW_2 + j] * (w * x2 + b_j), h[at + ROW_3 + j] * (w * x3 + b_j)
-            g[t_at + j] += (d0 * x0 + d1 * x1) + (d2 * x2 + d3 * x3)
-            g[b + j] += (d0 + d1) + (d2 + d3)
-
-
-@compiled(**TUNED)
-def add_network(g, theta, c, h, x, y, here, units, weights, fours):
-    """Adds the gradient of fit (E3) and overlap (E6); returns the sum of squares and dL/dc."""
-    d, tiles, lanes = U(x.shape[1] // 4), len(h) // (4 * PITCH), 64 // h.itemsize
-    size = U(PITCH) * (d + TWO)
-    output, total, d_output, d_hidden = fours
-    squares = d_c = weights.fit - weights.fit
-    for i in range(len(x)):
-        for s in range(4):
-            output[s], total[s] = c, 0
-        for t in range(tiles):
-            tile_responses(h, U(t * 4 * PITCH), theta, U(t) * size, x, U(i), d, weights.response_scale,
-                           tile_width(units, t, lanes), output, total)
-        for s in range(4):
-            residual = (output[s] - y[i, s]) * here[i, s]
-            squares += residual * residual
-            d_output[s] = weights.fit * residual
-            d_hidden[s] = weights.overlap * here[i, s]
-            d_c += d_output[s]
-        for t in range(tiles):
-            tile_backward(g, h, U(t * 4 * PITCH), theta, U(t) * size, x, U(i), d,
-                          tile_width(units, t, 2 * lanes),
-                          d_output, d_hidden, total)
-    return squares, d_c
-
-
-@compiled(**TUNED)
-def add_coverage(g, p, x, here, units, weight, scale, work):
-    """Adds the gradient of coverage by p (E4), with the offsets in p."""
-    e, least, sums, shares, total, nearest = work
-    d, width = U(x.shape[1] // 4), tile_width(units, 0, 64 // e.itemsize)
-    for i in range(len(x)):
-        if units <= TILE:               # all in one tile: no least cost so far to keep
-            tile_costs(e, ZERO, p, ZERO, x, U(i), d, width)
-            total4 = tile_exps(e, ZERO, tile_least(e, ZERO, width), scale, width)
-            a0, a1 = weight * here[i, 0] / total4[0], weight * here[i, 1] / total4[1]
-            a2, a3 = weight * here[i, 2] / total4[2], weight * here[i, 3] / total4[3]
-            tile_gradient(g, ZERO, e, ZERO, (a0, a1, a2, a3), p, ZERO, x, U(i), d, width)
-            continue
-        exps_of_four(p, x, i, units, scale, e, least, sums, nearest)
-        softmax_of_four(least, sums, scale, shares, total)
-        for s in range(4):
-            for t in range(shares.shape[1]):
-                shares[s, t] *= weight * here[i, s]
-        gradient_of_four(g, e, shares, p, x, i, units)
-
-
-@compiled(**TUNED)
-def tile_sums(e, at, p, p_at, x, k, width):
-    """sum_j e_sj (p_jk - x_sk), over the prototypes of a tile, for the first four samples of x."""
-    row, c = p_at + ROW_1 * (k + ONE), FOUR * k
-    x0, x1, x2, x3 = x[ZERO, c], x[ZERO, c + ONE], x[ZERO, c + TWO], x[ZERO, c + THREE]
-    s0 = s1 = s2 = s3 = x0 - x0
-    for j in range(width):
-        s0 = add(s0, e[at + j] * (p[row + j] - x0))
-        s1 = add(s1, e[at + ROW_1 + j] * (p[row + j] - x1))
-        s2 = add(s2, e[at + ROW_2 + j] * (p[row + j] - x2))
-        s3 = add(s3, e[at + ROW_3 + j] * (p[row + j] - x3))
-    return s0, s1, s2, s3
-
-
-@compiled(**TUNED)
-def add_separation(g, p, e, four, units, factor, scale):
-    """Adds the gradient of separation by p (E5): four prototypes stand where samples stood.
-
-    A pair's exp is computed once: what it does to the four is done to the other with the
-    opposite sign.  The exception are the 16 places around the four, which keep vectors whole.
-    """
-    d, tiles, lanes = U(four.shape[1] // 4), tiles_of(units), 64 // e.itemsize
-    zero = factor - factor
-    for i in range(0, units, 4):
-        own = i // TILE
-        at_own = i % TILE
-        for s in range(4):
-            for k in range(d):
-                four[0, 4 * k + s] = p[U(own * PITCH) * (d + ONE) + (k + ONE) * ROW_1 + U(at_own + s)]
-        w = (factor, factor if i + 1 < units else zero, factor if i + 2 < units else zero,
-             factor if i + 3 < units else zero)
-        for t in range(own, tiles):
-            begin = U(at_own // 16 * 16) if t == own else ZERO
-            once = begin + U(16) if t == own else ZERO      # from here on a pair comes once
-            end = tile_width(units, t, lanes)
-            p_at, g_at = U(t * PITCH) * (d + ONE), U(t * PITCH) * d
-            tile_costs(e, begin, p, p_at + begin, four, ZERO, d, end - begin)
-            tile_exps(e, begin, (zero, zero, zero, zero), scale, end - begin)
-            if once < end:
-                for k in range(d):
-                    sums = tile_sums(e, once, p, p_at + once, four, k, end - once)
-                    row = U(own * PITCH) * d + k * ROW_1 + U(at_own)
-                    g[row] -= w[0] * sums[0]
-                    g[row + ONE] -= w[1] * sums[1]
-                    g[row + TWO] -= w[2] * sums[2]
-                    g[row + THREE] -= w[3] * sums[3]
-            tile_gradient(g, g_at + begin, e, begin, w, p, p_at + begin, four, ZERO, d, end - begin)
-
-
-@compiled(**TUNED)
-def prototypes_of(theta, p, units, d):
-    """p_jk = -b_jk / w_j (E2), in the tiles of simd.py."""
-    for t in range(tiles_of(units)):
-        at, p_at = U(t * PITCH) * (d + TWO), U(t * PITCH) * (d + ONE)
-        for k in range(d):
-            row, b = p_at + ROW_1 * (k + ONE), at + ROW_1 * (k + TWO)
-            for j in range(tile_width(units, t, 2 * 64 // theta.itemsize)):
-                p[row + j] = -theta[b + j] / theta[at + j]
-
-
-@compiled(**TUNED)
-def prototypes_in_fours(p, q, units, d):
-    """The prototypes as `in_fours` lays them out."""
-    for i in range(len(q)):
-        for s in range(4):
-            j = min(4 * i + s, units - 1)
-            for k in range(d):
-                q[i, FOUR * k + U(s)] = p[U(j // TILE * PITCH) * (d + ONE) + (k + ONE) * ROW_1 + U(j % TILE)]
-
-
-@compiled(fastmath=FASTMATH)
-def add_balanced(g, p, x, here, units, weight, scale, temperature, balance, work, work_back):
-    """Adds the gradient of balanced coverage by p (E16), and brings its offsets up to date."""
-    d, offsets = x.shape[1] // 4, balance.offsets
-    offsets[2] = offsets[0]
-    prototypes_in_fours(p, balance.prototypes, units, U(d))
-    follow(p, x, balance.prototypes, balance.samples, balance.f, offsets[0], temperature, scale,
-           balance.iterations, work, work_back)
-    add_coverage(g, p, x, here, units, weight, scale, work)
-
-
-@compiled(**TUNED)
-def add_through_prototypes(g, g_p, theta, p, units, d):
-    """Adds dL/db_jk = -g_jk / w_j and dL/dw_j = -(g_j . p_j) / w_j (E8); g_p is 0 afterwards."""
-    for t in range(tiles_of(units)):
-        at, p_at, g_at = U(t * PITCH) * (d + TWO), U(t * PITCH) * (d + ONE), U(t * PITCH) * d
-        for k in range(d):
-            row, b, p_row = g_at + ROW_1 * k, at + ROW_1 * (k + TWO), p_at + ROW_1 * (k + ONE)
-            for j in range(tile_width(units, t, 2 * 64 // theta.itemsize)):
-                d_b = -g_p[row + j] / theta[at + j]
-                g[b + j] += d_b
-                g[at + j] += d_b * p[p_row + j]
-                g_p[row + j] = 0
-
-
-@compiled()
-def tiles_of(units):
-    return (units + TILE - 1) // TILE
-
-
-@compiled()
-def bounded(g, begin, end, limit):
-    """Whether the squares of g are finite; without the flags that promise numbers to be no nan."""
-    fine = True
-    for j in range(begin, end):
-        fine &= abs(g[j]) < limit
-    return fine
-
-
-@compiled(**TUNED)
-def adam_row(state, g, begin, end, beta_1, beta_2, rate, epsilon):
-    """See train.adam; rate and epsilon hold the bias corrections.  g is 0 afterwards."""
-    theta, m, u, before = state[0], state[1], state[2], state[3]
-    for j in range(begin, end):
-        before[j] = theta[j]
-        m[j] = moment(m[j], beta_1, g[j])
-        u[j] = moment(u[j], beta_2, g[j] * g[j])
-        theta[j] -= rate * m[j] / (sqrt(u[j]) + epsilon)
-        g[j] = 0
-
-
-@compiled(nogil=True, fastmath=FASTMATH)
-def advance(state, g, g_p, p, e, x, y, here, balance, units, weights, schedule, first, last, rate, limit):
-    """Steps first, ..., last - 1; returns how many of them were taken and whether all was finite.
-
-    state holds theta, m, u and theta before the last step; schedule is that of these steps.
-    """
-    d, tiles = U(x.shape[1] // 4), tiles_of(units)
-    rows, size = tiles * (int(d) + 2), len(g) - 16
-    theta, kind = state[0], state.dtype.type
-    beta_1, beta_2 = kind(BETA_1), kind(BETA_2)
-    work, work_back = (e,) + work_of(p, tiles)[1:], work_of(p, tiles_of(len(balance.f)))
-    no_offsets = np.zeros(units, state.dtype)
-    fours = (np.empty(4, state.dtype), np.empty(4, state.dtype), np.empty(4, state.dtype),
-             np.empty(4, state.dtype))
-    four = np.empty((1, x.shape[1]), state.dtype)
-    for step in range(first, last):
-        t = step - first
-        squares, g[size] = add_network(g, theta, theta[size], e, x, y, here, units, weights, fours)
-        if weights.coverage != 0 or schedule.separation[t] != 0 or weights.balanced != 0:
-            prototypes_of(theta, p, units, d)
-            if weights.coverage != 0:
-                add_coverage(g_p, p, x, here, units, weights.coverage, schedule.coverage_scale[t], work)
-            if schedule.separation[t] != 0:
-                add_separation(g_p, p, e, four, units, schedule.separation[t], schedule.separation_scale[t])
-            if weights.balanced != 0:
-                add_balanced(g_p, p, x, here, units, weights.balanced, schedule.balanced_scale[t],
-                             schedule.temperature[t], balance, work, work_back)
-                set_offsets(p, int(d), no_offsets)
-            add_through_prototypes(g, g_p, theta, p, units, d)
-        g[size + 1] = squares
-        fine = bounded(g, U(size), U(size + 1), limit)
-        fine &= bounded(g, U(size + 1), U(size + 2), limit * limit)
-        for row in range(rows):
-            width = tile_width(units, row // (int(d) + 2), 32)
-            fine &= bounded(g, U(row * PITCH), U(row * PITCH) + width, limit)
-        if not fine:
-            balance.offsets[0] = balance.offsets[2]
-            return step, False
-        balance.offsets[1] = balance.offsets[2]
-        root = sqrt(1 - BETA_2 ** (step + 1))
-        step_rate, epsilon = kind(rate * root / (1 - BETA_1 ** (step + 1))), kind(EPSILON * root)
-        adam_row(state, g, U(size), U(size + 1), beta_1, beta_2, step_rate, epsilon)
-        for row in range(rows):
-            width = tile_width(units, row // (int(d) + 2), 32)
-            adam_row(state, g, U(row * PITCH), U(row * PITCH) + width, beta_1, beta_2, step_rate, epsilon)
-    return last, True
 
 
 def places(units, dimensions, d):
@@ -342,7 +29,7 @@ def places(units, dimensions, d):
 
 
 class Trainer:
-    """One training: its arrays, and its steps."""
+    """One training: its arrays, its steps, and its objective."""
 
     def __init__(self, params, x, y, coefficients, temperatures, steps, rate, iterations):
         kind, (units, dimensions) = params.w.dtype, params.b.shape
@@ -360,6 +47,7 @@ class Trainer:
         self.balance = balance_of(params.b, x, coefficients.get("balanced", 0), iterations)
         self.arrays = g, g_p, p, e, fours, in_fours(y[:, None]), here, self.balance
         self.weights = weights_of(len(x), units, coefficients, kind.type)
+        self.problem, self.balancing = (x, y, coefficients), Balancing(x, iterations, sinkhorn)
         self.coefficients, self.temperatures, self.steps = coefficients, temperatures, steps
         self.rate, self.limit = rate, kind.type(np.sqrt(np.finfo(kind).max))
         self.step, self.finite = 0, True
@@ -371,8 +59,19 @@ class Trainer:
         self.step, self.finite = advance(self.state, *self.arrays, len(self.like.w), self.weights, schedule,
                                          self.step, self.step + steps, self.rate, self.limit)
 
-    def params(self, row=0):
-        return Params.from_vector(self.state[row, self.places], self.like)
+    def params(self, before=0):
+        """The network now, or one step before."""
+        return Params.from_vector(self.state[3 * before, self.places], self.like)
+
+    def objective(self, before=0):
+        """Its value there, its terms, and whether all is finite."""
+        compute = objective_by_kernels if len(self.problem[0]) * len(self.like.w) > LARGE else loss.objective
+        taus = temperatures_at(self.temperatures, self.step - before, self.steps)
+        self.balancing.temperature, self.balancing.offsets = taus.get("balanced"), self.balance.offsets[before]
+        with np.errstate(all="ignore"), ONE_AT_A_TIME:
+            value, gradient, terms = compute(self.params(before), *self.problem, taus, {"balanced": self.balancing})
+            finite = np.isfinite(value) and np.isfinite(gradient.to_vector() ** 2).all()
+        return value, terms, finite
 
 
 def weights_of(samples, units, coefficients, kind):
@@ -404,28 +103,16 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
     if any(coefficients.get(name, 0) for name in extra or {}):
         return plain_loop(params, x, y, coefficients, temperatures, steps, rate, extra, callback,
                           every, iterations, objective_by_kernels, sinkhorn)
-    compute = objective_by_kernels if len(x) * len(params.w) > LARGE else loss.objective
     trainer = Trainer(params, x, y, coefficients, temperatures, steps, rate, iterations)
-    balancing = Balancing(x, iterations, sinkhorn)
     pairs = len(x) * len(params.w) * (2 * iterations if coefficients.get("balanced", 0) else 1)
     chunk = 1 if callback else max(1, min(MOST, int(CHUNK / pairs)))
     trajectory = []
-
-    def evaluate(before=0):
-        """At the network now or one step before."""
-        taus = temperatures_at(temperatures, trainer.step - before, steps)
-        balancing.temperature, balancing.offsets = taus.get("balanced"), trainer.balance.offsets[before]
-        with np.errstate(all="ignore"), ONE_AT_A_TIME:
-            value, gradient, terms = compute(trainer.params(3 * before), x, y, coefficients, taus,
-                                             {"balanced": balancing})
-            finite = np.isfinite(value) and np.isfinite(gradient.to_vector() ** 2).all()
-        return value, terms, finite
 
     while trainer.finite:
         if every and trainer.step % every == 0:
             trajectory.append(trainer.params().to_vector())
         if callback:
-            value, terms, trainer.finite = evaluate()
+            value, terms, trainer.finite = trainer.objective()
             if not trainer.finite or callback(trainer.step, trainer.params(), value, terms):
                 break
         if trainer.step == steps:
@@ -433,15 +120,15 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
         until_kept = every - trainer.step % every if every else steps
         trainer.advance(min(chunk, until_kept, steps - trainer.step))
 
-    value, terms, finite = evaluate()
+    value, terms, finite = trainer.objective()
     diverged = not (finite and trainer.finite)
     before = int(diverged and trainer.step > 0)
     if before:
-        value, terms, _ = evaluate(before)
+        value, terms, _ = trainer.objective(before)
     elif diverged:
         trajectory = []
-    last = Training(trainer.params(3 * before), value, terms, trainer.step - before, diverged,
-                    marginal_error=balancing.error)
+    last = Training(trainer.params(before), value, terms, trainer.step - before, diverged,
+                    marginal_error=trainer.balancing.error)
     if every:
         kept = trajectory[:last.steps // every + 1]
         last = last._replace(trajectory=np.reshape(kept, (-1, trainer.places.size)))

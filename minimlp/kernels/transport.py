@@ -96,8 +96,9 @@ def balanced(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
 def follow(p, x, q, z, f, g, temperature, scale, iterations, work, work_back):
     """`sinkhorn`'s offsets g after so many iterations, in compiled code, for a step of a training.
 
-    A constant in f lowers g by as much, so tau log M is taken off at the end.  Samples stand in fours in x and in tiles in z, prototypes in tiles in p and in fours in q; p is
-    left with the offsets that the gradient belongs to.
+    A constant in f lowers g by as much, so tau log M is taken off at the end.  Samples stand in
+    fours in x and in tiles in z, prototypes in tiles in p and in fours in q; p is left with the
+    offsets that the gradient belongs to.
     """
     d, kind = x.shape[1] // 4, p.dtype.type
     constant = temperature * kind(log(len(f) / len(g)))

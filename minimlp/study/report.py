@@ -111,9 +111,9 @@ def plateau_text(summary):
 
 def repairs_text(repairs):
     """Births by repair, how many had no way down, and how much an act raised the fit."""
-    return "\n" + aligned(["repair", "N", "births a run", "no negative eigenvalue", "rise of the fit by an act (median)"], [
-        [row["arm"], row["size"], short(row["births"]), f"{row['ascents']:.0%}", short(row["rise"])]
-        for row in repairs]) + "\n"
+    header = ["repair", "N", "births a run", "no negative eigenvalue", "rise of the fit by an act (median)"]
+    return "\n" + aligned(header, [[row["arm"], row["size"], short(row["births"]), f"{row['ascents']:.0%}",
+                                    short(row["rise"])] for row in repairs]) + "\n"
 
 
 def inward_text(shares):
