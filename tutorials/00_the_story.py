@@ -23,16 +23,16 @@
 # ![Forces on a probe prototype by its position](../benchmarks/results/study/forces.png)
 #
 # Why? Take the gradient of each loss in the position of one prototype. Coverage's force is a sum of pulls towards samples: outside the
-# data it can only point back. Overlap's is a sum of pushes away from samples: outside it can only point further out. Separation's
-# reaches as far as the root of its temperature. These are three lines of algebra each ([03](03_coverage.md), [04](04_separation_and_overlap.md)).
+# data it can only point back. Overlap's, at a fixed width, is a sum of pushes away from samples: outside it can only point further out. Separation's
+# reaches about as far as the root of its temperature. These are three lines of algebra each ([03](03_coverage.md), [04](04_separation_and_overlap.md)).
 #
 # ## 3. One neuron becomes two
 #
 # ![The loss near a plateau, for each way of sharing the output weight](figures/08_surface.png)
 #
 # Copy a neuron and share its output weight among the copies: the network computes what it did, and is still stationary. Whether it is still a minimum is told by a
-# small matrix, the *inner Hessian*, and the signs of the shares. Split minima in thousands of ways, and the prediction is never
-# contradicted ([08](08_splitting.md)).
+# small matrix, the *inner Hessian*, and the signs of the shares. Minima were split in thousands of ways, and no split contradicted the prediction
+# ([08](08_splitting.md)).
 #
 # ## 4. How much should a neuron turn?
 #
@@ -52,7 +52,8 @@
 #
 # ## The verdicts, as computed
 #
-# A verdict is computed from paired differences over seeds, with intervals; nothing is judged by eye. This reads the published summaries:
+# A verdict is computed: from paired differences over seeds with their intervals, for paper B from counts of contradictions. Nothing is judged by eye. This
+# reads the published summaries:
 
 # %%
 import json
