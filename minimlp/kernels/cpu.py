@@ -112,7 +112,7 @@ def softmin_results(prototypes, x, temperature, least, total, nearest, pulls):
     """What softmin returns, from min D_ij and the sum of the exps of each sample, its nearest
     prototype, and sum_i a_ij (p_j - x_i) of each prototype."""
     values = least - x.dtype.type(temperature) * np.log(total)
-    nearest[nearest == len(prototypes)] = 0         # where every cost is nan, none equals the least
+    nearest[nearest >= len(prototypes)] = 0         # where every cost is nan, none equals the least
     differences = x - prototypes[nearest]
     distance = np.sqrt(np.einsum("ik,ik->i", differences, differences))
     return values, (2 / len(x)) * pulls, nearest, distance
