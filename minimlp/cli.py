@@ -61,6 +61,7 @@ def build_parser():
     parser.add_argument("--version", action="version", version=f"minimlp {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     add_trainings(commands)
+    add_images(commands)
     add_further_studies(commands)
     for name, command in commands.choices.items():
         add_study_options(command, seeds=20 if name == "strength" else 10)
@@ -106,7 +107,7 @@ def add_trainings(commands):
 
 
 def add_phase(commands):
-    """Paper A's losses over a grid of coefficients and temperatures."""
+    """The losses over a grid of coefficients and temperatures (ours)."""
     phase = commands.add_parser("phase", help="train over coefficients and temperatures; find where each loss "
                                 "expels, and whether separation helps beside coverage",
                                 description="Phase diagrams: by default 13 temperatures (balanced coverage: 7), 11 "
@@ -131,6 +132,7 @@ def add_phase(commands):
 
 
 def add_repair(commands):
+    """Coverage with and without repair by splitting (ours)."""
     repair = commands.add_parser("repair", help="give coverage's unused units back by splitting; judge "
                                  "claims R1 to R4", description="The repair study: by default 780 runs (sizes 3, "
                                  "5, 10, 20, 50, 100; thirteen arms; ten seeds).")
@@ -160,6 +162,9 @@ def add_further_studies(commands):
     strength.add_argument("--test-points", type=int, help="for the network's error (5000)")
     strength.set_defaults(run=run_strength_command)
 
+
+def add_images(commands):
+    """Ours, on data of any dimension."""
     images = commands.add_parser("images", help="read patches of a photograph, or your samples, back out of the "
                                  "weights; judge claims D1 to D4", description="Trains networks on patches of a "
                                  "photograph that comes with matplotlib, or on your samples, and reads every one "
