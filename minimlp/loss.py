@@ -10,7 +10,8 @@ from .gaussian import Params, backward, forward, prototypes, prototypes_backward
 from .structural import coverage, overlap, separation
 from .transport import balanced, tolerance_in
 
-STRUCTURAL = ("coverage", "separation", "overlap", "balanced")
+PAIRED = ("coverage", "separation", "overlap")          # sums over pairs, without an iteration
+STRUCTURAL = (*PAIRED, "balanced")
 TEMPERED = ("coverage", "separation", "balanced")       # those that have a temperature
 
 

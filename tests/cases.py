@@ -6,7 +6,6 @@ import numpy as np
 
 from minimlp import Params, check_gradient
 
-PAIRED = ("coverage", "separation", "overlap")      # the losses that need no iteration
 TEMPERATURES = (1e-6, 1e-3, 0.02, 1.0, 100.0)
 STEPS = 10.0 ** np.arange(-1, -13, -1)      # finer than the default, for the shifted data
 EPS = np.finfo(float).eps

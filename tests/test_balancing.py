@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import minimlp
-from cases import PAIRED
 from minimlp import (InputError, balanced, check_gradient, objective, prototypes, reconstruction_error,
                      relative_error, sinkhorn, specialization_ratio, train)
 from minimlp.kernels import gpu_twins, training
+from minimlp.loss import PAIRED
 from minimlp.study import StudyConfig, run_study
 from minimlp.study.specialization import is_record, mask_name
 from minimlp.study.specialization_claims import balanced_claim, claims

@@ -18,11 +18,12 @@ from numba import config, njit
 
 import minimlp
 import naive
-from cases import CASES, PAIRED, TEMPERATURES, Case, bound, farthest, make, wide
+from cases import CASES, TEMPERATURES, Case, bound, farthest, make, wide
 from minimlp import Params, gaussian, loss, prototypes, relative_error, structural, transport
 from minimlp.cli import main
 from minimlp.kernels import cpu, gpu, gpu_twins, intrinsics, objective, scalar, simd, training
 from minimlp.kernels import transport as balancing
+from minimlp.loss import PAIRED
 from minimlp.train import train as reference_train
 
 INTERPRETED, SIMULATED = bool(config.DISABLE_JIT), bool(config.ENABLE_CUDASIM)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import naive
-from cases import CASES, PAIRED, assert_gradient, bound, farthest, make, wide
+from cases import CASES, assert_gradient, bound, farthest, make, wide
 from minimlp import coverage, forward, objective, overlap, prototypes, relative_error, separation
-from minimlp.loss import LOSSES, fit
+from minimlp.loss import LOSSES, PAIRED, fit
 
 MASKS = [mask for size in range(4) for mask in combinations(PAIRED, size)]
 WEIGHTS = {"coverage": 0.1, "separation": 0.7, "overlap": 0.3, "far": 0.2}

@@ -12,12 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ..dispatch import init_params, train
+from ..loss import PAIRED
 from ..study.runner import prepare_worker
 from ..study.specialization import MASKS, StudyConfig
 from .machine import cores
 
 SEEDS, STEPS = StudyConfig.seeds, StudyConfig.steps
-LOSSES = "coverage", "separation", "overlap"
 
 
 class Part(NamedTuple):
@@ -75,7 +75,7 @@ def batches(runs, together=True):
               else [[run] for run in runs])
     for group in groups:
         starts, x, y, coefficients = zip(*map(problem, group))
-        weights = [[c.get(loss, 0.0) for loss in LOSSES] for c in coefficients]
+        weights = [[c.get(loss, 0.0) for loss in PAIRED] for c in coefficients]
         theta = [np.stack(arrays) for arrays in zip(*starts)]
         theta[1] = theta[1][..., 0]
         yield theta, np.stack(x)[..., 0], np.stack(y), np.transpose(weights)

@@ -10,12 +10,11 @@ from ..data import uniform_samples
 from ..gaussian import Params, init_params
 from ..gradcheck import check_gradient, relative_error
 from ..landscape import value_and_gradient
-from ..loss import LOSSES, fit
+from ..loss import LOSSES, PAIRED, fit
 from ..transport import tolerance_in
 from ..two_layer import TwoLayer
 
 SHAPES = ((1, 3, 1), (4, 1, 1), (7, 5, 1), (6, 4, 3), (9, 5, 8))      # N, M, d
-PAIRED = ("coverage", "separation", "overlap")       # losses that need no iteration
 COEFFICIENTS = dict.fromkeys(PAIRED, 0.1)
 TEMPERATURES = {"coverage": 0.02, "separation": 0.05, "balanced": 1.0}
 BOUNDS = {"complex": 1e-12, "central": 1e-7, "float64": 1e-5, "reference": 1e-12}
