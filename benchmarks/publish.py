@@ -6,6 +6,7 @@ The runs' log stays behind in results/; everything else of a study is copied.
 """
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -22,7 +23,8 @@ BEYOND = {"balanced": {"balanced-confirmation": ""},             # the first see
           "phase": {"phase": ""}, "repair": {"repair-confirmation": ""}}
 STUDIES = ("study", "study-100", "sweep", "sweep-100", "sweep-confirmation",
            *dict.fromkeys(name for first, fresh in BEYOND.items() for name in (first, *fresh)))
-FAMILIES = ("separable", "noisy")
+ROUND_OFF = 1e-12
+GRADIENTS = " (N: gradients)"                # ends the label of a contrast over gradients, not over sizes
 LEFT_BEHIND = {"runs.jsonl", "lock", "demonstration.npz"}
 AS_STUDY = {"forces.png", "counterexample.png", "trajectories.png", "drift.gif", "combinations.png"}
 UNCOPIED = {"study-100": AS_STUDY - {"combinations.png"}, "balanced": AS_STUDY, "balanced-confirmation": AS_STUDY,
@@ -67,14 +69,14 @@ def pages():
     readme = ROOT / "README.md"
     text = replaced(readme.read_text(), "claims", claims_table(summaries))
     text = replaced(text, "onset", onset_table(summaries))
-    text = replaced(text, "split", split_text(json.loads((RESULTS / "split" / "summary.json").read_text())))
-    strength = json.loads((RESULTS / "strength" / "summary.json").read_text())
+    split, strength = (json.loads((RESULTS / name / "summary.json").read_text()) for name in ("split", "strength"))
+    text = replaced(text, "split", split_text(split))
     text = replaced(text, "strength", strength_text(strength))
     text = replaced(text, "beyond", beyond_table(summaries))
     text = replaced(text, "balanced", balanced_text(summaries))
     text = replaced(text, "bench", bench_text(RESULTS / "bench"))
     text = replaced(text, "gpu", gpu_text(RESULTS / "gpu"))
-    return {readme: text, RESULTS / "README.md": details(summaries, strength)}
+    return {readme: text, RESULTS / "README.md": details(summaries, split, strength)}
 
 
 def replaced(text, name, table):
@@ -85,52 +87,62 @@ def replaced(text, name, table):
 
 
 def claims_table(summaries):
-    """Each claim with its verdict by ten seeds, by a hundred, and the evidence in short."""
-    lines = ["| | claim | ten seeds | a hundred | number of sizes, and the mean difference "
-             "[95 % interval] at the largest, ten seeds; then a hundred |", "|---|---|---|---|---|"]
-    again = {claim["name"]: claim for name in ("study-100", "sweep-100")
-             for claim in summaries[name]["claims"]}
-    for summary in (summaries["study"], summaries["sweep"]):
-        for claim in summary["claims"]:
-            more = again[claim["name"]]
-            evidence = "<br>".join(map(evidence_text, claim["contrasts"], more["contrasts"]))
-            lines.append(f"| {claim['name']} | {claim['statement']} | **{claim['verdict']}** | "
-                         f"**{more['verdict']}** | {evidence} |")
+    """Each claim on prototypes with its verdict by ten seeds and by a hundred, and the evidence in short."""
+    lines = ["| | claim | ten seeds | a hundred | comparisons, a hundred seeds |", "|---|---|---|---|---|"]
+    again = {claim["name"]: claim for name in ("study-100", "sweep-100") for claim in summaries[name]["claims"]}
+    for claim in (*summaries["study"]["claims"], *summaries["sweep"]["claims"]):
+        more = again[claim["name"]]
+        lines.append(f"| {claim['name']} | {claim['statement']} | **{claim['verdict']}** | **{more['verdict']}** | "
+                     f"{evidence(more)} |")
     return "\n".join(lines)
 
 
 def beyond_table(summaries):
     """The claims past the papers: verdicts on the seeds that settings were chosen on and on fresh ones."""
-    lines = ["| | claim | seeds 0 to 9 | fresh seeds | fresh: sizes by outcome, then the mean [95 % interval] at the "
-             "largest |", "|---|---|---|---|---|"]
+    lines = ["| | claim | seeds 0 to 9 | fresh seeds | comparisons, fresh seeds |", "|---|---|---|---|---|"]
     for first, fresh in BEYOND.items():
         for claim in filter(lambda claim: claim["contrasts"], summaries[first]["claims"]):
-            again = {name: next(other for other in summaries[name]["claims"] if other["name"] == claim["name"])
+            again = {fresh[name]: next(other for other in summaries[name]["claims"] if other["name"] == claim["name"])
                      for name in fresh}
-            evidence = "<br>".join(f"{fresh[name]}{beyond_evidence(contrast)}" for name, other in again.items()
-                                   for contrast in other["contrasts"])
-            verdicts = "; ".join(f"{fresh[name]}**{other['verdict']}**" for name, other in again.items())
+            verdicts = "; ".join(f"{data}**{other['verdict']}**" for data, other in again.items())
+            found = "<br>".join(f"{data}{evidence(other)}" for data, other in again.items())
             lines.append(f"| {claim['name']} | {claim['statement']} | "
                          f"{'chosen on these' if first in fresh else '**' + claim['verdict'] + '**'} | {verdicts} | "
-                         f"{evidence} |")
+                         f"{found} |")
     return "\n".join(lines)
 
 
-def beyond_evidence(contrast):
-    return f"{contrast['label'].replace('_', ' ')}: {counts(contrast)} at N = {contrast['comparisons'][-1]['size']}"
+def evidence(claim):
+    """How many comparisons are as claimed, and one of them: the last of those that support the claim least."""
+    found = [(support(contrast, c), contrast, c) for contrast in claim["contrasts"] for c in contrast["comparisons"]]
+    kinds = [kind for kind, _, _ in found]
+    counts = [f"{kinds.count('as claimed')} of {len(kinds)} as claimed",
+              *(f"{kinds.count(kind)} {kind}" for kind in ("open", "opposite") if kind in kinds)]
+    least = next(kind for kind in ("opposite", "open", "as claimed") if kind in kinds)
+    _, contrast, c = [row for row in found if row[0] == least and (
+        least != "as claimed" or row[1] is claim["contrasts"][0])][-1]
+    return f"{', '.join(counts)}: {label(contrast)}, {where(contrast, c)}: {interval(c)}"
 
 
-def evidence_text(contrast, again):
-    return (f"{contrast['label'].replace('_', ' ')}: {counts(contrast)}; then {counts(again)} "
-            f"at N = {contrast['comparisons'][-1]['size']}")
+def support(contrast, comparison):
+    verdict = comparison["verdict"]
+    return "open" if verdict == "open" else "as claimed" if verdict == contrast["expected"] else "opposite"
 
 
-def counts(contrast):
-    """How many sizes say what, and the mean difference at the largest."""
-    cells = [word(c) for c in contrast["comparisons"]]
-    numbers = ", ".join(f"{cells.count(cell)} {cell}" for cell in dict.fromkeys(cells))
-    last = contrast["comparisons"][-1]
-    return f"{numbers}, {signed(last['mean'])} [{signed(last['low'])}, {signed(last['high'])}]"
+def label(contrast):
+    """A contrast's label in words; w_+ and x_+ stay."""
+    words = re.sub("_(?=[a-z0-9])", " ", contrast["label"].removesuffix(GRADIENTS))
+    return words.replace(": ", ", ").replace("|", "\\|")
+
+
+def where(contrast, comparison):
+    size = comparison["size"]
+    return (size if isinstance(size, str) else f"{size} gradients" if contrast["label"].endswith(GRADIENTS)
+            else f"N = {size}")
+
+
+def interval(comparison):
+    return f"{signed(comparison['mean'])} [{signed(comparison['low'])}, {signed(comparison['high'])}]"
 
 
 def word(comparison):
@@ -140,7 +152,7 @@ def word(comparison):
 
 
 def signed(value):
-    return "-" if value is None else f"{value:+.2g}"
+    return "-" if value is None else f"{0.0 if abs(value) < ROUND_OFF else value:+.2g}"
 
 
 def onset_table(summaries):
@@ -160,99 +172,106 @@ def onset_table(summaries):
 
 
 def split_text(summary):
-    """The claims on splitting with their counts, the units of growing, and centred units."""
-    kinds, inner = summary["points"]["kinds"], summary["points"]["inner"]
-    law = summary["inertia_law"]
-    lines = [f"{kinds['minimum']} non-degenerate minima and {kinds['saddle']} saddles ({kinds['degenerate']} more points "
-             f"were degenerate); H at the minima positive definite {inner['+']} times, negative definite {inner['-']} "
-             f"times, of both signs {inner['+-']} times. The inertia of the wide Hessian is what the table adds up in "
-             f"{law['agrees']} splits and not in {law['disagrees']}.", "",
-             "| | claim | verdict | evidence: contradictions of splits (undecided), points; at most this share of "
-             "points contradicts (95 %) |", "|---|---|---|---|"]
+    """The claims on splitting, each with the part of its splits that leaves most room for a contradiction."""
+    lines = ["| | claim | verdict | evidence |", "|---|---|---|---|"]
     for claim in summary["claims"]:
-        lines.append(f"| {claim['name']} | {claim['statement']} | **{claim['verdict']}** | "
-                     f"{split_evidence(claim)} |")
-    lines += ["", "| centred radial units that descend (by the law of fourth order) | 2 copies | 3 copies | 4 copies |",
-              "|---|---|---|---|"]
-    for d in (1, 2, 3):
-        cells = [[row for row in summary["centred"] if (row["dimensions"], row["k"]) == (d, k)] for k in (2, 3, 4)]
-        lines.append(f"| d = {d} | " + " | ".join(
-            f"{sum(row['descend'] for row in cell)} of {sum(row['units'] for row in cell)} "
-            f"({sum(row['proved'] for row in cell)})" for cell in cells) + " |")
+        if "parts" in claim:
+            part = max(claim["parts"], key=lambda part: part["failing_points_at_most"])
+            found = (f"{part['wrong']} of {part['cases']} splits of {part['points']} points contradict ({part['name']}); "
+                     f"at most {part['failing_points_at_most']:.1%} of such points would (95 %)")
+        else:
+            found = evidence(claim)
+        lines.append(f"| {claim['name']} | {claim['statement']} | **{claim['verdict']}** | {found} |")
     return "\n".join(lines)
 
 
-def split_evidence(claim):
-    if "parts" in claim:
-        return "<br>".join(f"{part['name']}: {part['wrong']} of {part['cases']} ({part['undecided']}), {part['points']}; "
-                           f"{part['failing_points_at_most']:.1%}" for part in claim["parts"])
-    return "<br>".join(f"{contrast['label'].split(' (')[0]}: {contrast['verdict']}; {counts(contrast)} after "
-                       f"{contrast['comparisons'][-1]['size']} gradients" for contrast in claim["contrasts"])
+def split_details(summary):
+    """Every part of every claim on splitting, and the centred units."""
+    kinds, inner, law = summary["points"]["kinds"], summary["points"]["inner"], summary["inertia_law"]
+    lines = ["", "## split", "",
+             f"{kinds['minimum']} non-degenerate minima and {kinds['saddle']} saddles ({kinds['degenerate']} more points "
+             f"were degenerate); H at the minima positive definite {inner['+']} times, negative definite {inner['-']} "
+             f"times, of both signs {inner['+-']} times. The inertia of the wide Hessian is what the table adds up in "
+             f"{law['agrees']} splits and not in {law['disagrees']}."]
+    for claim in summary["claims"]:
+        lines += ["", f"**{claim['name']}: {claim['verdict']}.** {claim['statement']}. Ours: {claim['ours']}.", ""]
+        if "parts" in claim:
+            lines += ["| splits | points | splits | contradict | undecided | at most this share of points (95 %) |",
+                      "|---|---|---|---|---|---|"]
+            lines += [f"| {part['name']} | {part['points']} | {part['cases']} | {part['wrong']} | {part['undecided']} | "
+                      f"{part['failing_points_at_most']:.1%} |" for part in claim["parts"]]
+        else:
+            lines += contrast_rows(claim["contrasts"], "gradients")
+    lines += ["", "Centred radial units that descend (by the law of fourth order):", "",
+              "| d | 2 copies | 3 copies | 4 copies |", "|---|---|---|---|"]
+    for d in (1, 2, 3):
+        cells = [[row for row in summary["centred"] if (row["dimensions"], row["k"]) == (d, k)] for k in (2, 3, 4)]
+        lines.append(f"| {d} | " + " | ".join(
+            f"{sum(row['descend'] for row in cell)} of {sum(row['units'] for row in cell)} "
+            f"({sum(row['proved'] for row in cell)})" for cell in cells) + " |")
+    return lines
 
 
 def strength_text(summary):
-    """The verdicts on the scale of the start by family and control, and what the controls leave of the U."""
+    """The verdicts on the scale of the start by family, those of C1 and C6 under each control too."""
     table = {}
     for claim in summary["claims"]:
-        name, where = claim["name"].rstrip(")").split(" (")
-        family, _, control = where.partition(", ") if name != "C6" else ("transfer", "", where)
+        name, place = claim["name"].rstrip(")").split(" (")
+        family, _, control = place.partition(", ") if name != "C6" else ("noisy", "", place)
         table.setdefault((name, control or "plain", claim["statement"]), {})[family] = claim
     lines = ["| | claim | control | separable | noisy |", "|---|---|---|---|---|"]
     for (name, control, statement), by_family in table.items():
-        cells = [f"**{by_family[family]['verdict']}**" if family in by_family else "" for family in FAMILIES]
-        if "transfer" in by_family:
-            cells[1] = f"**{by_family['transfer']['verdict']}**: " + "; ".join(
-                map(setting_text, by_family["transfer"]["contrasts"][0]["comparisons"]))
+        statement = "" if control != "plain" and (name, "plain", statement) in table else statement
+        cells = [f"**{by_family[family]['verdict']}**: {evidence(by_family[family])}" if family in by_family else ""
+                 for family in ("separable", "noisy")]
         lines.append(f"| {name} | {statement} | {control} | {' | '.join(cells)} |")
-    lines += ["", "| left of the arms of the U, noisy settings | left arm | f = 0 half | antisymmetric | both | right arm "
-              "| f = 0 half | antisymmetric | both |", "|---" * 9 + "|"]
-    for setting in dict.fromkeys(arm["setting"] for arm in summary["arms"] if arm["setting"].startswith("noisy")):
+    return "\n".join(lines)
+
+
+def arms_rows(arms):
+    """What each control leaves of both arms of the U, in the noisy settings."""
+    lines = ["", "What is left of the arms of the U:", "",
+             "| setting | left arm | f = 0 half | antisymmetric | both | right arm | f = 0 half | antisymmetric | both |",
+             "|---" * 9 + "|"]
+    for setting in dict.fromkeys(arm["setting"] for arm in arms if arm["setting"].startswith("noisy")):
         cells = []
         for side in ("left", "right"):
-            plain, *others = [arm for arm in summary["arms"] if (arm["setting"], arm["arm"]) == (setting, side)]
+            plain, *others = [arm for arm in arms if (arm["setting"], arm["arm"]) == (setting, side)]
             cells += [f"{plain['mean']:+.2g}", *map(share, others)]
         lines.append(f"| {setting} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", "Each by setting, with intervals: [results](benchmarks/results/README.md). "
-                      f"{len(summary['diverged'])} trainings of {trainings(summary['settings'])} did not reach the last "
-                      "risk and are listed in the study's `summary.json`."])
+    return lines
 
 
 def strength_details(summary):
     """Every comparison of the study of the scale of the start."""
-    lines = ["", "## strength", "", "By setting: mean [95 % interval].", "",
+    settings = summary["settings"]
+    trainings = len(settings["settings"]) * len(settings["alphas"]) * settings["seeds"] * 2
+    lines = ["", "## strength", "", f"{len(summary['diverged'])} trainings of {trainings} did not reach the last risk and "
+             "are listed in `summary.json`. By setting: mean [95 % interval].", "",
              "| | claim | verdict | evidence |", "|---|---|---|---|"]
     for claim in summary["claims"]:
-        evidence = "<br>".join(f"{contrast['label']}: " + "; ".join(map(setting_text, contrast["comparisons"]))
-                               for contrast in claim["contrasts"] if contrast["comparisons"]).replace("|", "\\|")
-        lines.append(f"| {claim['name']} | {claim['statement']} | **{claim['verdict']}** | {evidence}<br>Ours: "
+        found = "<br>".join(f"{label(contrast)}: " + "; ".join(map(setting_text, contrast["comparisons"]))
+                            for contrast in claim["contrasts"] if contrast["comparisons"])
+        lines.append(f"| {claim['name']} | {claim['statement']} | **{claim['verdict']}** | {found}<br>Ours: "
                      f"{claim['ours'].replace('|', chr(92) + '|')} |")
-    return lines
+    return [*lines, *arms_rows(summary["arms"])]
 
 
 def balanced_text(summaries):
-    """Balanced coverage beside coverage, size by size, on the first seeds and on fresh ones."""
-    sizes = summaries["balanced"]["settings"]["sizes"]
-    lines = ["| | " + " | ".join(f"N = {size}" for size in sizes) + " |", "|---" * (len(sizes) + 1) + "|"]
-    verdicts = []
-    for name in ("balanced", "balanced-confirmation"):
-        summary, claim = summaries[name], summaries[name]["claims"][-1]
-        first = summary["settings"]["first_seed"]
-        seeds = f"seeds {first} to {first + summary['settings']['seeds'] - 1}"
-        means = {(row["metric"], row["size"], row["mask"]): row["mean"] for row in summary["means"]}
-        for metric in ("reconstruction_error", "specialization_ratio"):
-            cells = [" / ".join(short(means[metric, size, mask]) for mask in ("coverage", "balanced")) for size in sizes]
-            lines.append(f"| {metric.replace('_', ' ')}, coverage / balanced, {seeds} | {' | '.join(cells)} |")
-        verdicts.append(f"{seeds}: **{claim['verdict']}**")
-    return "\n".join([*lines, "", f"Claim: {claim['statement']}. " + "; ".join(verdicts) + "."])
+    """Balanced coverage beside coverage, size by size, on fresh seeds."""
+    summary = summaries["balanced-confirmation"]
+    sizes = summary["settings"]["sizes"]
+    lines = ["| coverage / balanced | " + " | ".join(f"N = {size}" for size in sizes) + " |",
+             "|---" * (len(sizes) + 1) + "|"]
+    means = {(row["metric"], row["size"], row["mask"]): row["mean"] for row in summary["means"]}
+    for metric in ("reconstruction_error", "specialization_ratio"):
+        cells = [" / ".join(short(means[metric, size, mask]) for mask in ("coverage", "balanced")) for size in sizes]
+        lines.append(f"| {metric.replace('_', ' ')} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def setting_text(c):
-    where = "" if isinstance(c["size"], int) else c["size"].replace("noisy ", "").replace("separable ", "") + " "
-    return f"{where}{signed(c['mean'])} [{signed(c['low'])}, {signed(c['high'])}]"
-
-
-def trainings(settings):
-    return len(settings["settings"]) * len(settings["alphas"]) * settings["seeds"] * 2
+    return c["size"].replace("noisy ", "").replace("separable ", "") + " " + interval(c)
 
 
 def bench_text(directory):
@@ -312,7 +331,7 @@ def training_text(rows):
     return "; ".join(map(part, rows))
 
 
-def details(summaries, strength):
+def details(summaries, split, strength):
     """Every comparison at every size, and tau* at every size; then those of the scale of the start."""
     lines = ["# Results", "", "Generated by `python benchmarks/publish.py` from the `summary.json` "
              "beside each study's table and figures.",
@@ -339,18 +358,17 @@ def details(summaries, strength):
                       "|---|---|---|---|"]
             lines += [f"| {mask} | {row['moves']} | {short(row['share'])} | {short(row['low'])} to "
                       f"{short(row['high'])} |" for mask, row in summary["inward_share"].items()]
-    return "\n".join([*lines, *strength_details(strength)]) + "\n"
+    return "\n".join([*lines, *split_details(split), *strength_details(strength)]) + "\n"
 
 
-def contrast_rows(contrasts):
+def contrast_rows(contrasts, unit=""):
     sizes = [c["size"] for c in contrasts[0]["comparisons"]]
-    lines = ["| contrast | " + " | ".join(f"N = {size}" for size in sizes) + " |",
+    lines = ["| contrast | " + " | ".join(f"{size} {unit}" if unit else f"N = {size}" for size in sizes) + " |",
              "|---" * (len(sizes) + 1) + "|"]
     for contrast in contrasts:
-        cells = [f"{signed(c['mean'])} [{signed(c['low'])}, {signed(c['high'])}] "
-                 f"p {c['p']:.2g} {word(c)}"
+        cells = [f"{interval(c)} p {c['p']:.2g} {word(c)}"
                  + ("\\*" if c["flagged"] else "") for c in contrast["comparisons"]]
-        lines.append(f"| {contrast['label']} | " + " | ".join(cells) + " |")
+        lines.append(f"| {label(contrast)} | " + " | ".join(cells) + " |")
     return lines
 
 
