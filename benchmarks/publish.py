@@ -1,6 +1,6 @@
 """Takes finished studies into benchmarks/results and writes the tables made from them.
 
-    minimlp study && minimlp sweep && python benchmarks/publish.py      (all of it: README.md)
+    minimlp study && minimlp sweep && python benchmarks/publish.py      (all of them: README.md)
 
 The runs' log stays behind in results/; everything else of a study is copied.
 """
