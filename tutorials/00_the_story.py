@@ -5,55 +5,61 @@
 #
 # ![The verdict on every claim](figures/00_answer.png)
 #
-# Three papers make claims about it, and so do we. Every box is one of them, judged by runs that you can repeat: green where it holds,
-# grey where the data do not show it, orange and red where they say something else. This page tells what the claims are about; the
-# pages after it derive everything. Symbols: [notation](notation.md).
+# Three papers make claims about it, and so do we. Every box is one claim, judged by runs that you can repeat:
+# green where it holds (blue: in the mean), grey where the data do not decide, orange and red where they say
+# something else. Paper A is by Alba and López-Rubio, B by Ding, Li and Sun, C by Yeom, Ha and Lee (all 2026). This
+# page tells what the claims are about; the pages after it derive everything. Symbols: [notation](notation.md).
 #
 # ## 1. Neurons that stand somewhere
 #
 # ![The same network trained without a structural loss, with coverage, separation and overlap](../benchmarks/results/study/drift.gif)
 #
-# A Gaussian neuron answers most strongly at one point of the input space, its *prototype* (triangles). Twenty of them fit twenty samples in
-# each panel, equally well. But they stand in different places: a loss that asks neurons to answer to different samples (*overlap*) drives prototypes out of the
-# data, and one that asks every sample to have a prototype near it (*coverage*) keeps them there. So the data can be read back out of the
-# weights, or not, and the fit does not tell which ([01](01_gaussian_units.md) to [05](05_the_study.md)).
+# A Gaussian neuron answers most strongly at one point of the input space, its *prototype* (triangles). Twenty of
+# them fit twenty samples in each panel, equally well. But they stand in different places, because each panel but
+# the first adds a *structural loss* to the fit. *Overlap* asks neurons to answer to different samples, and drives
+# prototypes out of the data. *Coverage* asks every sample to have a prototype near it, and keeps them in.
+# *Separation* asks prototypes to keep their distance, and changes little here. So the data can be read back out of
+# the weights, or not, and the fit does not tell which ([01](01_gaussian_units.md) to [05](05_the_study.md)).
 #
 # ## 2. Forces
 #
 # ![Forces on a probe prototype by its position](../benchmarks/results/study/forces.png)
 #
-# Why? Take the gradient of each loss in the position of one prototype. Coverage's force is a sum of pulls towards samples: outside the
-# data it can only point back. Overlap's, at a fixed width, is a sum of pushes away from samples: outside it can only point further out. Separation's
-# reaches about as far as the root of its temperature. These are three lines of algebra each ([03](03_coverage.md), [04](04_separation_and_overlap.md)).
+# Why? Take the gradient of each loss in the position of one prototype. Coverage's force is a sum of pulls towards
+# samples: outside the data it can only point back. Overlap's, while widths stay fixed, is a sum of pushes away from
+# samples: outside it can only point further out. Separation pushes prototypes apart, but only over about a distance
+# that one sets, the root of its temperature. These are three lines of algebra each ([03](03_coverage.md),
+# [04](04_separation_and_overlap.md)).
 #
 # ## 3. One neuron becomes two
 #
 # ![The loss near a plateau, for each way of sharing the output weight](figures/08_surface.png)
 #
-# Copy a neuron and share its output weight among the copies: the network computes what it did, and is still stationary. Whether it is still a minimum is told by a
-# small matrix, the *inner Hessian*, and the signs of the shares. Minima were split in thousands of ways, and no split contradicted the prediction
-# ([08](08_splitting.md)).
+# Copy a neuron and share its output weight among the copies: the network computes what it did, and where its gradient
+# was zero it still is. Whether a minimum is still one is told by a small matrix, the *inner Hessian*, and the signs of
+# the shares. Minima were split in thousands of ways, and no split contradicted the prediction ([08](08_splitting.md)).
 #
 # ## 4. How much should a neuron turn?
 #
 # ![Test error against the scale of the start, plain and with two controls](figures/09_answer.png)
 #
-# Start the weights small, and every neuron of a ReLU network turns to the data before it grows; start them large, and the network fits first. The test error
-# is lowest between. But with two fair controls (red) much of the valley is gone: a claim that holds can still be less than it
-# seems ([09](09_goldilocks.md)).
+# A ReLU neuron answers $\max(w \cdot x, 0)$. Start the weights small, and every $w$ turns to the data before it grows;
+# start them large, and the network fits first. The test error is lowest between. But under two fair controls (red: a
+# start whose output is zero, and an output of zero counted as half an error) much of the valley is gone: a claim that
+# holds can still be less than it seems ([09](09_goldilocks.md)).
 #
 # ## 5. A face in the weights
 #
 # ![A photograph, and what is read out of the weights of four networks](../benchmarks/results/images-confirmation/pictures.png)
 #
-# Back to where neurons stand. If every prototype must serve as many samples as any other (*balanced coverage*, ours), each ends on a sample of
-# its own, nearly. Let the samples be patches of a photograph, and the weights show it ([10](10_past_the_papers.md)). The places of
-# the patches come from the original; what is in them, from the weights.
+# Back to where neurons stand. If every prototype must serve as many samples as any other (*balanced coverage*, ours),
+# each ends on a sample of its own, nearly. Let the samples be patches of a photograph, and the weights show it
+# ([10](10_past_the_papers.md)). The places of the patches come from the original; what is in them, from the weights.
 #
 # ## The verdicts, as computed
 #
-# A verdict is computed: from paired differences over seeds with their intervals, for paper B from counts of contradictions. Nothing is judged by eye. This
-# reads the published summaries:
+# No verdict is judged by eye. Runs are repeated over *seeds*, each with samples and a start of its own, and differences
+# within a seed decide, with their intervals; for B, counts of contradictions do. This reads the published summaries:
 
 # %%
 import json
@@ -98,9 +104,11 @@ with plots.saved("figures/00_answer.png", height=3.6) as (figure, [[axis]]):
     axis.set_axis_off()
 
 # %% [markdown]
-# A claim *holds* if it is so at every size or setting, *in the mean* if every mean says so and no size the opposite, is *mixed* if some sizes say the
-# opposite, and *not shown* if they do not decide; A3 claims that separation is better here and worse there, and a hundred seeds find it better
-# nowhere. What A1 to R4 say stands in the [README](../README.md), with the evidence.
+# A claim *holds* if it does at every size or setting (*in the mean*: if every mean says so and no size the opposite), is
+# *mixed* if it does at some sizes and the opposite at others, and *fails* if only the opposite is found (the rules:
+# [05](05_the_study.md)). A3, for one, is the claim that separation is better at some sizes and worse at others; a hundred seeds find it
+# better at none. (The boxes of C are without the controls of section 4.) What A1 to R4 say stands in the
+# [README](../README.md), with the evidence.
 #
 # ## How to read on
 #

@@ -158,9 +158,9 @@ print(f"complex step agrees to 1e-14:      {right.errors['complex'] < 1e-14}")
 # %% [markdown]
 # ## Breaking it, and finding the culprit
 #
-# Three losses are active, and one has a wrong gradient. The report names the worst coordinate; and
-# because the objective returns its terms, it can differentiate each of them numerically and look
-# which one, times some factor, is the error.
+# Add the three losses of the next two pages to the fit, each times 0.1, and forget the gradient of one. The
+# report names the worst coordinate; and because the objective returns its terms, it can differentiate
+# each of them numerically and look which one, times some factor, is the error.
 
 # %%
 coefficients = {"coverage": 0.1, "separation": 0.1, "overlap": 0.1}
@@ -186,8 +186,8 @@ print(report)
 
 # %% [markdown]
 # The gradient is off by -0.1 times coverage's own: with a coefficient of 0.1, coverage is missing. A
-# flipped sign would be off by -0.2 times.
-# When the report is harder to read, [these ten patterns](when_the_check_fails.md) help.
+# flipped sign would be off by -0.2 times. When a report is harder to read,
+# [these ten patterns](when_the_check_fails.md) help.
 
 # %%
 assert right.error < 1e-12 and wrong.error > 0.1

@@ -66,7 +66,7 @@ with plots.saved("figures/03_softmin.png", height=2.8) as (_, [[axis]]):
     two = np.array([1.0, 2.0])
     axis.plot(grid, ((grid[:, None] - two) ** 2).min(axis=1), color=plots.COLOURS["none"],
               alpha=0.25, linewidth=7, label="least squared distance")
-    for tau, color in zip((1, 0.3, 0.02), plots.PROTOTYPES[1:]):
+    for tau, color in zip((0.02, 0.5, 1), plots.PROTOTYPES):        # 0.02 and 0.5 as in the last figure
         values, _, _, _ = minimlp.softmin(two, grid, tau)
         axis.plot(grid, values, color=color, label=f"softmin, τ = {tau}")
     axis.plot(two, [-1, -1], "^", color=plots.COLOURS["coverage"], markersize=9, clip_on=False,
@@ -136,8 +136,9 @@ print("right to 12 digits:", report.error < 1e-12)
 # ## Why it can only attract
 #
 # The step $-\partial L/\partial p_j = \frac{2}{N} \sum_i a_{ij} (x_i - p_j)$ sums arrows to the
-# samples with weights $a_{ij} \ge 0$. Let $p$ be outside the samples' convex hull, $q$ the
-# hull's nearest point to it, and $n = (p - q)/\lVert p - q \rVert$.
+# samples with weights $a_{ij} \ge 0$. The samples' **convex hull** is the set of their weighted means; with two
+# points it holds the segment between them. Let $p$ be outside of it, $q$ its nearest point to $p$, and
+# $n = (p - q)/\lVert p - q \rVert$.
 #
 # 1. $n \cdot (x_i - q) \le 0$ for every sample: else a short move from $q$ towards $x_i$, in the
 #    hull, would come nearer to $p$.
@@ -182,13 +183,14 @@ with plots.saved("figures/03_answer.png", height=3.6) as (_, [[axis]]):
 #
 # $$\frac{\partial L}{\partial b} = -\frac{g}{w}, \quad \frac{\partial L}{\partial w} = -\frac{g \cdot p}{w},$$
 #
-# and a small step of gradient descent, of rate $\eta$, moves $p$ by
+# and a small step of gradient descent, $-\eta$ times these, moves $p$ by $\partial p/\partial b$ and
+# $\partial p/\partial w$ times as much:
 #
 # $$\frac{\eta}{w} \frac{\partial L}{\partial b} + \frac{\eta p}{w} \frac{\partial L}{\partial w} = -\frac{\eta}{w^2} (I + p p^T) g.$$
 #
-# In one dimension that is $-\eta g (1 + p^2)/w^2$: the same direction (of coverage's own step; the
-# fit and Adam have theirs). In two it can rotate
-# away; the [README](../README.md) draws a counterexample.
+# In one dimension that is $-\eta g (1 + p^2)/w^2$: the direction of the step in $p$, though the fit adds a step of
+# its own and Adam rescales both. In two dimensions the direction can change, even to one that leads away: the
+# [README](../README.md) draws a counterexample.
 
 # %%
 units = minimlp.Params.at(p=[1, 2], w=[2, 2])

@@ -6,10 +6,10 @@
 #
 # ![Prototypes after training under coverage, separation twice, and overlap](figures/04_answer.png)
 #
-# One start of 14 units, picked to be easy to see, trained four times. Triangles: prototypes; bars: one width, $1/|w|$, to
-# each side; black: samples. A repulsion pushes outward at the rim. How far that carries
-# depends on its reach. Symbols: [notation](notation.md); pages used:
-# [01](01_gaussian_units.md), [02](02_backward.md), [03](03_coverage.md).
+# One start of 14 units, picked to be easy to see, trained four times. Triangles: prototypes; bars: one width,
+# $1/|w|$, to each side; black: samples. A repulsion pushes outward at the rim. How far that carries depends on its
+# reach. Symbols: [notation](notation.md); pages used: [01](01_gaussian_units.md), [02](02_backward.md),
+# [03](03_coverage.md).
 #
 # ## Separation
 #
@@ -61,9 +61,8 @@ print("gradient right to 12 digits:", report.error < 1e-12)
 #
 # $$F(d) = \frac{2 d}{\tau} e^{-d^2/\tau}, \qquad F'(d) = \frac{2}{\tau} \left(1 - \frac{2 d^2}{\tau}\right) e^{-d^2/\tau},$$
 #
-# which is largest at $d = \sqrt{\tau/2}$. Call $\sqrt{\tau}$ the **reach**. In its units,
-# $u = d/\sqrt{\tau}$, the force
-# is $\frac{2}{\sqrt{\tau}} u e^{-u^2}$:
+# which is largest at $d = \sqrt{\tau/2}$. Call $\sqrt{\tau}$ the **reach**. In its units, $u = d/\sqrt{\tau}$, the
+# force is $\frac{2}{\sqrt{\tau}} u e^{-u^2}$:
 
 # %%
 for u in (0.5, 0.5 ** 0.5, 1, 2, 4, 8):
@@ -82,11 +81,12 @@ with plots.saved("figures/04_reach.png", height=2.8) as (_, [[axis]]):
 # %% [markdown]
 # ![Force between two prototypes against their distance](figures/04_reach.png)
 #
-# Prototypes that fill a range of length $R$ are about $R/N$ apart. With $\sqrt{\tau}$ well under
-# that spacing the push at the rim is exponentially little; with $\sqrt{\tau}$ near it, it is not.
-# So a rule of thumb (it leaves out the fit, and the spacing is random) puts the threshold at
-# $\tau^* \sim (R/N)^2$, that is $N^{-2}$. The sweep trained 800 networks
-# to find it; a second one trained 1,600 more on new seeds:
+# $N$ prototypes that fill a range of length $R$ are about $R/N$ apart. With $\sqrt{\tau}$ well under that spacing the
+# push at the rim is exponentially little; with $\sqrt{\tau}$ near it, it is not. So a rule of thumb (it leaves out the
+# fit, and the spacing is random) puts the threshold $\tau^*$ of expulsion at about $(R/N)^2$, so that it falls as
+# $N^{-2}$. A sweep trained 800 networks, $M = N$, to find it, a second one 1,600 more on new seeds. Two thresholds
+# were looked for: the temperature above which **one prototype** more is outside, in the mean, than without
+# separation, and the one above which **a share of 0.1** more are.
 
 # %%
 for name in ("sweep", "sweep-confirmation"):
@@ -98,12 +98,10 @@ for name in ("sweep", "sweep-confirmation"):
               f"[{row['low']:.2f}, {row['high']:.2f}], tau* / (R/N)^2 = {ratios}")
 
 # %% [markdown]
-# The law holds for **one** prototype more outside than without separation: the ratio is about 0.14 at each size from
-# 10 on ([figure](../benchmarks/results/sweep/sweep.png); brackets: 95 %
-# intervals; at 3 no threshold was found, and the exponent -2.03 is from N = 10, 20 and 50, because
-# at 100 that threshold has no interval). For a
-# fixed share, 0.1, the ratio grows and the exponent is nearer to -1: the law fails. The argument is
-# about the rim alone, and says nothing about ten of 100.
+# (In brackets 95 % intervals, over seeds.) The law holds for one prototype: the ratio is 0.13 to 0.15 at each size from
+# 10 on ([figure](../benchmarks/results/sweep/sweep.png)). For a fixed share the ratio grows and the exponent is nearer
+# to -1: the law fails. The argument is about the rim alone, and says nothing about ten of 100. (At 3 no threshold was
+# found; the exponent -2.03 is from N = 10, 20 and 50, as the threshold at 100 has no interval.)
 #
 # ## Overlap
 #
@@ -116,18 +114,18 @@ for name in ("sweep", "sweep-confirmation"):
 #
 # $$\sum_{j<k} h_j h_k = \frac12 \left(\Big(\sum_j h_j\Big)^2 - \sum_j h_j^2\right),$$
 #
-# but narrow units make the two terms nearly equal, and the difference is lost. Here are two units
-# at 0 and 0.5 and a sample at 0:
+# but for narrow units the two terms are nearly equal, and the difference is lost. Here are two units at 0 and 0.5
+# and a sample at 0:
 
 # %%
-for w in (4, 12, 16, 17, 20):
+for w in (4, 17, 20):
     h = 1.0, exp(-(w * 0.5) ** 2 / 2)
     print(f"w = {w:2}: h_1 h_2 = {h[0] * h[1]:.1e}, "
           f"by squares {((h[0] + h[1]) ** 2 - (h[0] ** 2 + h[1] ** 2)) / 2:.1e}")
 
 # %% [markdown]
-# So the code multiplies each $h_k$ by the sum of what comes *before* it, which is also one pass
-# and adds positive numbers only ([structural.py](../minimlp/structural.py)). The pairs with $j$ in
+# So the code multiplies each $h_k$ by the sum of what comes *before* it, which is also one pass and adds positive
+# numbers only ([structural.py](../minimlp/structural.py)). For the gradient, the pairs with $j$ in
 # them add up to $h_{ij} R_{ij}$, where $R_{ij} = \sum_{k \neq j} h_{ik}$ is what the others answer,
 # so
 #
@@ -188,9 +186,10 @@ with plots.saved("figures/04_overlap.png", height=2.9) as (_, [[axis]]):
 # %% [markdown]
 # ![Overlap's force on a prototype by its position, for three widths](figures/04_overlap.png)
 #
-# Descent moves $w$ too. Since $p = -b/w$, $\partial z/\partial w = x$ and $z/w = x - p$,
+# Descent moves $w$ too. In the limit of small steps, **gradient flow**, every parameter moves at the speed
+# $\dot\theta = -\partial L/\partial \theta$. Since $p = -b/w$, $\partial z/\partial w = x$ and $z/w = x - p$,
 #
-# $$\frac{dp_j}{dt} = \frac{1}{w_j} \left(\frac{\partial L}{\partial b_j} + p_j \frac{\partial L}{\partial w_j}\right) = \kappa \sum_i R_{ij} h_{ij} (p_j - x_i)(1 + p_j x_i).$$
+# $$\dot p_j = \frac{1}{w_j} \left(\frac{\partial L}{\partial b_j} + p_j \frac{\partial L}{\partial w_j}\right) = \kappa \sum_i R_{ij} h_{ij} (p_j - x_i)(1 + p_j x_i).$$
 #
 # In one dimension a push turns inward once $p x < -1$: a sample far on the other side of 0.
 
@@ -203,8 +202,8 @@ print(f"p = 2, samples -1 and -0.75, so p x = -2 and -1.5: "
 # %% [markdown]
 # ## Expulsion in slow motion
 #
-# For losses of $p$ alone (coverage, separation) with $g = \partial L/\partial p$, the gradient flow
-# is $\dot w = g p/w$ and $\dot b = g/w$ (E8). Then
+# For losses of $p$ alone (coverage, separation) with $g = \partial L/\partial p$, gradient flow is
+# $\dot w = g p/w$ and $\dot b = g/w$ (E8). Then
 #
 # $$w \dot w = g p, \qquad b \dot b = -w p \cdot g/w = -g p,$$
 #
@@ -213,7 +212,7 @@ print(f"p = 2, samples -1 and -0.75, so p x = -2 and -1.5: "
 # $$\dot p = -\frac{1 + p^2}{w^2} g = -\frac{(1 + p^2)^2}{C} g, \qquad C = w^2 (1 + p^2).$$
 #
 # So a unit that is driven away from 0 widens, and the same $g$ then moves it more. Overlap does
-# not conserve $C$ (exercise 2), nor does the fit, and training is by Adam, which is no flow: we measure.
+# not conserve $C$ (exercise 2), nor does the fit, and Adam is no gradient flow: we measure.
 
 # %%
 x, y = minimlp.uniform_samples(14, seed=[1, 14, 0])
@@ -258,7 +257,9 @@ with plots.saved("figures/04_slow.png", 2, 4, height=4.6, sharex=True) as (_, ax
             seen = abs(force) > 5e-4
             axis.quiver(p[seen], rows[seen] + 0.45, force[seen], np.zeros(seen.sum()),
                         angles="xy", scale_units="xy", scale=0.005, width=0.012)
-            axis.set(title=f"{name}, step {step}", xlim=(-3.3, 3.3), xlabel="x", yticks=[])
+            axis.set(title=f"{name}, step {step}", xlim=(-3.3, 3.3), yticks=[])
+    for axis in axes[1]:
+        axis.set_xlabel("x")
 
 # %% [markdown]
 # ![Units under coverage and overlap at four steps](figures/04_slow.png)
@@ -266,8 +267,7 @@ with plots.saved("figures/04_slow.png", 2, 4, height=4.6, sharex=True) as (_, ax
 # One line a unit; arrows: the force of the named loss through $w$ and $b$, where it is over 0.0005
 # (0.005 is drawn 1 long). Coverage's arrows point to samples and fade. Overlap's point outward at
 # the rim: a unit that has left widens, so it answers to samples from further away, and the push
-# fades later than it would at its first width. Separation's reach is fixed. (In motion, for 20 units: the
-# [animation](../benchmarks/results/study/drift.gif).) One start shows how, not how often; page
+# fades later than it would at its first width. Separation's reach is fixed. One start shows how, not how often; page
 # [05](05_the_study.md) has 480 runs.
 
 # %%

@@ -9,7 +9,8 @@
 # the right, and on the left round-off takes over. A wrong one draws a floor. Two more are right,
 # but their V is out of place, and one careless step calls them wrong. This page makes ten mistakes,
 # reads what the report says of each, and ends with a table from pattern to cause. Symbols:
-# [notation](notation.md); the gradients that are spoilt here: [02](02_backward.md).
+# [notation](notation.md); the gradients that are spoilt here: [02](02_backward.md) to
+# [04](04_separation_and_overlap.md).
 
 # %%
 import numpy as np
@@ -80,8 +81,8 @@ no_mean = show(network(2.0))
 
 # %% [markdown]
 # **Pattern:** all of it again, and the factor is a plain number (times $\lambda$, for a term with a
-# coefficient): half the gradient is missing ($-0.5$), or it is there $N = 7$ times, 6 too many. With one term and no other, the error itself is that
-# number: 0.5 or 6, and 2 for a sign.
+# coefficient): half the gradient is missing ($-0.5$), or it is there $N = 7$ times, 6 too many. With
+# one term and no other, the error itself is that number: 0.5 or 6, and 2 for a sign.
 #
 # ## 4. A missing chain factor
 #
@@ -282,18 +283,18 @@ nothing = show(lambda q: (minimlp.separation(q, 1e-6)[0], 10 * minimlp.separatio
 # %% [markdown]
 # **Pattern:** central differences bad, complex step good: the steps are to blame. Without a complex
 # step, look at `report.step_errors` over many steps: a V is a right gradient, a floor a wrong one.
-# Near the tie the steps miss the turn of the softmax so widely that the check believes them and
-# drops the complex step; with all ten steps, it keeps it. The last gradient is ten times too large
-# and passes, because ten times zero is zero: the report says that only that was checked. Move the
-# point or raise the temperature.
+# Near the tie all three steps are longer than the turn of the softmax, and none comes near the
+# complex step, so the check drops it; with all ten steps it keeps it. The last gradient is ten times
+# too large and passes, because ten times zero is zero: the report says that only that was checked.
+# Move the point or raise the temperature.
 #
 # ## The picture
 
 # %%
-curves = (("right", minimlp.check_gradient(kept(1), params), plots.COLOURS["coverage"], "o-"),
+curves = (("right", minimlp.check_gradient(kept(1), params), plots.COLOURS["fit"], "o-"),
           ("wrong: overlap's sign", flipped, plots.COLOURS["overlap"], "s-"),
-          ("right, in float32", single, plots.COLOURS["fit"], "v-"),
-          ("right, near tie, tau = 1e-6", all_steps, plots.COLOURS["separation"], "^-"))
+          ("right, in float32", single, plots.COLOURS["none"], "v-"),
+          ("right, near a tie", all_steps, plots.COLOURS["coverage"], "^-"))
 with plots.saved("figures/fails_steps.png", height=3.8) as (figure, [[axis]]):
     for name, report, color, style in curves:
         drawn = report.step_errors < 10         # in float32, short steps see no change at all
