@@ -18,6 +18,8 @@ SCRIPTS = sorted(path for path in (ROOT / "tutorials").glob("*.py") if path.stem
 # all are errors, but for what one dependency deprecates in another
 WARNINGS = ("-Werror", "-Wignore::DeprecationWarning", "-Werror::DeprecationWarning:__main__")
 TAG = re.compile(r"\(E\d+\)")
+TIMED = {"06_fast_code", "07_gpu"}                               # pages that print times
+NUMBER = re.compile(r"-?\d+(?:\.(\d+))?(?:e([+-]\d+))?")
 
 
 def cells(script):
@@ -31,6 +33,22 @@ def cells(script):
 
 def squeezed(text):
     return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+def printed_alike(line, told):
+    """Whether two lines agree, their numbers to a unit in the last digit that the second one prints."""
+    texts = [" ".join(NUMBER.sub("#", text).split()) for text in (line, told)]
+    pairs = zip(NUMBER.finditer(line), NUMBER.finditer(told))
+    return texts[0] == texts[1] and all(
+        abs(float(one[0]) - float(other[0])) <= 1.01 * 10.0 ** (int(other[2] or 0) - len(other[1] or "")) + 1e-9
+        for one, other in pairs)
+
+
+@pytest.mark.parametrize("line, told, alike", [
+    ("N^-1.93, 12 of 60", "N^-1.93,  12 of 60", True), ("N^-1.93", "N^-1.94", True), ("N^-1.93", "N^-1.95", False),
+    ("error 3e-17", "error 8e-16", True), ("2.0e-03 better", "2.2e-03 better", False), ("holds", "fails", False)])
+def test_what_counts_as_printed_alike(line, told, alike):
+    assert printed_alike(line, told) == alike
 
 
 def test_there_are_the_eleven_pages():
@@ -63,7 +81,12 @@ def test_script_runs_without_warnings_and_draws_the_figures_of_its_page(script, 
                           capture_output=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stderr
     assert os.times().children_user - start.children_user < 10, "seconds of CPU time"
-    figures = re.findall(r"\]\((figures/[^)]+)\)", script.with_suffix(".md").read_text())
+    page = script.with_suffix(".md").read_text()
+    if script.stem not in TIMED:
+        told = iter(line for line in re.sub("```.*?```", "", page, flags=re.DOTALL).splitlines() if line.startswith("    "))
+        for line in filter(str.strip, done.stdout.splitlines()):
+            assert any(printed_alike(line, other) for other in told), f"{line!r}: render the page again"
+    figures = re.findall(r"\]\((figures/[^)]+)\)", page)
     own = {figure for figure in figures if f'"{figure}"' in script.read_text()}
     assert len(own) >= 1
     for figure in figures:
