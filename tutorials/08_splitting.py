@@ -101,12 +101,12 @@ for mu in ([0.5, 0.5], [2, -1]):
 # %% [markdown]
 # ## Signs decide
 #
-# A small move of the wide network has three parts: one that all copies make alike, which the narrow
-# network knows and which costs there; one along the plateau, which costs nothing; and copies that part
-# with $\sum_l \mu_l \delta_l = 0$. To second order there are no mixed terms, for in each of them stands that sum, or the
-# gradient of the narrow network. So the signs of the wide Hessian are those of the narrow one, $k - 1$ zeros, and those of
-# $\sum_l \mu_l \delta_l^T H \delta_l$. (The zeros are no way out: along the plateau the loss is constant, and near by on
-# it the other directions still rise.)
+# A small move of the wide network has three parts: one that all copies make alike, which the narrow network knows and
+# which costs there; one along the plateau, which costs nothing; and copies that part with
+# $\sum_l \mu_l \delta_l = 0$. To second order there are no mixed terms, for in each of them stands that sum, or the
+# gradient of the narrow network. So the signs of the wide Hessian are those of the narrow one, $k - 1$ zeros, and
+# those of $\sum_l \mu_l \delta_l^T H \delta_l$. (The zeros are no way out: along the plateau the loss is constant,
+# and near by on it the other directions still rise.)
 #
 # Take moves $\delta_l = a_l e$ along an eigenvector, $H e = \lambda e$: the sum is $\lambda \sum_l \mu_l a_l^2$ with
 # $\sum_l \mu_l a_l = 0$. Let $p$ coefficients be positive, $q$ negative and none 0. On all of $R^k$ the form
@@ -160,10 +160,10 @@ plots_splitting.loss_surface("figures/08_surface.png", examples)
 # $$R(u) = \sum_i \frac{\partial L}{\partial f_i} h(u; x_i) \neq 0,$$
 #
 # and there a small output weight of the sign of $-R$ descends; under the square loss by $R^2/2C$ at best,
-# $C = \sum_i (\partial^2 L/\partial f_i^2) h^2$. How far is such a $u$? At $u_j$ itself $R$ and its gradient are 0. But $R$ is
-# analytic: unless it is 0 everywhere it is not 0 at some $u$ as near as you like. So **a zero coefficient
-# is always a way out**, even where $H = 0$. `classify_split` says all this, with the evidence: a
-# direction down, what it promises and what was reached; or that searches near by found nothing lower.
+# $C = \sum_i (\partial^2 L/\partial f_i^2) h^2$. How far is such a $u$? At $u_j$ itself $R$ and its gradient are 0.
+# But $R$ is analytic: unless it is 0 everywhere it is not 0 at some $u$ as near as you like. So **a zero coefficient
+# is always a way out**, even where $H = 0$. `classify_split` says all this, with the evidence: a direction down, what
+# it promises and what was reached; or that searches near by found nothing lower.
 
 # %%
 for mu in ([0.5, 0.5], [1, 0]):
@@ -172,7 +172,8 @@ for mu in ([0.5, 0.5], [1, 0]):
 # %% [markdown]
 # ## Gaussian units
 #
-# For the Gaussian, $\varphi' = -z \varphi$ and $\varphi'' = (z^2 - 1)\varphi = -\varphi - z \varphi'$. So the bias entry of $H$ is
+# For the Gaussian, $\varphi' = -z \varphi$ and $\varphi'' = (z^2 - 1)\varphi = -\varphi - z \varphi'$. So the bias
+# entry of $H$ is
 #
 # $$H_{bb} = v \sum_i \frac{\partial L}{\partial f_i} \varphi'' = -v \sum_i \frac{\partial L}{\partial f_i} \varphi - v \sum_i \frac{\partial L}{\partial f_i} (w \cdot x_i + b) \varphi' = -v \frac{\partial L}{\partial v} - w \cdot \frac{\partial L}{\partial w} - b \frac{\partial L}{\partial b},$$
 #
@@ -184,12 +185,12 @@ for mu in ([0.5, 0.5], [1, 0]):
 #
 # That exception, a *centred* unit: all of the bias row is 0, as for $b = 0$ on symmetric data. For a ridge unit
 # fourth order decides. Move the biases by $\delta_l$ and scale the rest a little, $w$, $b$ and $v$ times
-# $1 + \delta_l^2/2$. To second order the output gets $\varphi'' \delta^2/2 = (z^2 - 1) \varphi \, \delta^2/2$ from the move,
-# $-z^2 \varphi \, \delta^2/2$ from scaling $z$, and $\varphi \, \delta^2/2$ from scaling $v$: nothing. So the loss changes by
-# $\sum_i (\partial L/\partial f_i) \Delta f_i$ up to fourth order. Stationarity and the bias row make
-# $\sum_i (\partial L/\partial f_i) z_i^k \varphi$ vanish for $k$ from 0 to 3: there is no third order, and of the fourth is left only
-# $v \sum_i (\partial L/\partial f_i) z_i^4 \varphi = w^T H_{ww} w$, with $\frac{1}{24}$ from $\delta^4$, $-\frac14$ from $\delta^2$ with
-# the scaling and $\frac18$ from the scaling twice:
+# $1 + \delta_l^2/2$. To second order the output gets $\varphi'' \delta^2/2 = (z^2 - 1) \varphi \, \delta^2/2$ from
+# the move, $-z^2 \varphi \, \delta^2/2$ from scaling $z$, and $\varphi \, \delta^2/2$ from scaling $v$: nothing. So
+# the loss changes by $\sum_i (\partial L/\partial f_i) \Delta f_i$ up to fourth order. Stationarity and the bias row
+# make $\sum_i (\partial L/\partial f_i) z_i^k \varphi$ vanish for $k$ from 0 to 3: there is no third order, and of
+# the fourth is left only $v \sum_i (\partial L/\partial f_i) z_i^4 \varphi = w^T H_{ww} w$, with $\frac{1}{24}$ from
+# $\delta^4$, $-\frac14$ from $\delta^2$ with the scaling and $\frac18$ from the scaling twice:
 #
 # $$\Delta L = -\frac{w^T H_{ww} w}{12} \sum_l \mu_l \delta_l^4,$$
 #
@@ -268,8 +269,9 @@ assert grown.values[-1] < derivatives(params, x, y)[0]
 # %% [markdown]
 # ## Exercises
 #
-# 1. Two copies, $\mu = (m, 1 - m)$, moves $\delta_1 = (1 - m) s$ and $\delta_2 = -m s$. Show that $\Delta L = \frac12 m (1 - m) s^2 H$.
-#    Where in $m$ is the fall steepest for $H < 0$, and what happens for $H > 0$ as $m$ grows?
+# 1. Two copies, $\mu = (m, 1 - m)$, moves $\delta_1 = (1 - m) s$ and $\delta_2 = -m s$. Show that
+#    $\Delta L = \frac12 m (1 - m) s^2 H$. Where in $m$ is the fall steepest for $H < 0$, and what happens for $H > 0$
+#    as $m$ grows?
 # 2. A radial unit in $d$ dimensions has $D^2_b h = h (z z^T - I)$ and $D_w h = -h \, z \cdot x$ (E1). Show that the
 #    trace of the bias block of $H$ vanishes at a stationary point.
 #
