@@ -119,7 +119,8 @@ def loss_surface(path, examples):
                           label="minima" if part is kept else "saddles")
             axis.set(title=NAMES[name], xlabel="coefficient of the first copy (the second: the rest)")
             axis.grid(False)
-            figure.colorbar(image, ax=axis, label="loss less the minimum's")
+            decades = 10.0 ** np.arange(np.ceil(np.log10(norm.linthresh)), np.log10(norm.vmax))
+            figure.colorbar(image, ax=axis, label="loss less the minimum's", ticks=[*-decades[::-1], 0, *decades])
         axes[0, 0].set_ylabel("move of the copies apart")
         axes[0, 0].legend(loc="upper left", fontsize=9, facecolor="white", frameon=True)
 

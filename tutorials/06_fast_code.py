@@ -91,8 +91,8 @@ print("compiled loops, error below 1e-13:", error(compiled(p, x, tau)) < 1e-13)
 # $$2^y = 2^n \, 2^r, \qquad -\tfrac12 \le r \le \tfrac12, \qquad 2^r \approx 1 + 0.693147 r + 0.240227 r^2 + 0.055504 r^3 + \dots$$
 #
 # To round, add $1.5 \cdot 2^{52}$. Numbers of that size are 1 apart, so the fraction is rounded
-# away, and the low bits of the sum hold $n$. The exponent of a number starts at bit 52: adding $n$
-# there multiplies by $2^n$.
+# away, and the low bits of the sum hold $n$. The exponent of a number is a field that starts at bit
+# 52 and holds 1023 for the numbers from 1 to 2: adding $n$ there multiplies by $2^n$.
 
 # %%
 MAGIC = 1.5 * 2.0**52
@@ -110,10 +110,10 @@ print(f"2^y = {bits.view(np.float64):.15f}, math: {2**-2.3:.15f}")
 # By hand, $1 - 0.207944 + 0.021620 - 0.001499 = 0.812178$ from the four terms above; the next
 # adds 0.000078. `111111111110` is -2 in two's complement.
 #
-# The compiler must not be too clever. `fastmath=True` allows **reassociation**: `(y + MAGIC) - MAGIC`
-# becomes `y + (MAGIC - MAGIC)`, in silence. [intrinsics.py](../minimlp/kernels/intrinsics.py)
-# allows four others. It has this `exp2`, and `smaller` and `add`: a minimum and a sum in any order,
-# so that they run in vectors too.
+# The compiler must not be too clever. Numba's `fastmath=True` allows it all that is true of real
+# numbers, **reassociation** too: `(y + MAGIC) - MAGIC` becomes `y + (MAGIC - MAGIC)`, in silence. So
+# [intrinsics.py](../minimlp/kernels/intrinsics.py) names what is allowed, and this is not. It has this
+# `exp2`, and `smaller` and `add`: a minimum and a sum in any order, so that they run in vectors too.
 
 # %%
 def nearest_integer(y):
@@ -160,7 +160,7 @@ with plots.saved("figures/06_exp.png", 1, 2, height=3.0) as (_, [[parts, right]]
 # %% [markdown]
 # ![The two factors of a power of two, and the error of exp2](figures/06_exp.png)
 #
-# The error is at most 1.5e-16; rounding the result alone makes 1.1e-16. In the loops, three names change:
+# The error is at most 1.3e-16 here; rounding the result alone makes 1.1e-16. In the loops, three names change:
 
 # %%
 @tuned
@@ -207,32 +207,11 @@ def one_exp(p, x, tau):
         value += least - tau * log(total)
     return value / len(x), 2 / len(x) * gradient
 
-
-def streaming(costs, tau, tile):
-    least, total = inf, 0.0
-    for start in range(0, len(costs), tile):
-        part = costs[start:start + tile]
-        before, least = least, min(least, part.min())
-        total = total * np.exp((least - before) / tau) + np.exp((least - part) / tau).sum()
-        print(f"tiles of {tile}: least {least:.0f}, sum {total:.4f}")
-    return least - tau * np.log(total)
-
-
-costs = np.array([5.0, 3.0, 4.0, 1.0])
-softmins = [streaming(costs, 1.0, tile) for tile in (2, 4)]
-print("the same softmin:", abs(softmins[0] - softmins[1]) < 1e-15)
-
 # %% [markdown]
 # `one_exp` computes the costs twice, as the least is known only at the end. In more dimensions it
-# pays to compute them once, in **tiles** of 512 prototypes, so that the exps stay in the first-level cache (the
-# nearest memory, here 48 KiB), and to **stream**: sum with the least cost so far, and rescale the
-# sum when that falls from $m$ to $m'$, as `streaming` does. This is exact, for $m$ cancels:
-#
-# $$e^{-(D - m)/\tau} \, e^{-(m - m')/\tau} = e^{-(D - m')/\tau}.$$
-#
-# By hand, for costs 5, 3, 4, 1 in tiles of two, $\tau = 1$: first $m = 3$ and the sum is
-# $e^{-2} + 1 = 1.1353$; then $m' = 1$ and it is $1.1353 \, e^{-2} + e^{-3} + 1 = 1.2034$, as in one
-# go: $e^{-4} + e^{-2} + e^{-3} + 1$.
+# pays to compute them once, in **tiles** of 512 prototypes, so that the exps stay in the first-level
+# cache (the nearest memory, here 48 KiB). How a sum is kept from tile to tile is shown on
+# [page 07](07_gpu.md).
 #
 # ## Four samples at a time
 #
@@ -246,7 +225,7 @@ print("the same softmin:", abs(softmins[0] - softmins[1]) < 1e-15)
 @tuned
 def four_samples(p, x, tau):
     value, gradient, scale = 0.0, np.zeros(len(p)), -1.4426950408889634 / tau
-    e = np.empty((4, len(p) + 16))          # 16: a load waits for a store 4096 bytes off
+    e = np.empty((4, len(p) + 16))          # 16: of rows 4096 bytes apart a load waits for a store
     for i in range(0, len(x), 4):           # N is a multiple of 4 here
         x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
         m0 = m1 = m2 = m3 = inf
@@ -284,7 +263,8 @@ def multiply_adds(a, rounds):                       # 8 in a chain, as many chai
 # If all threads added to one gradient, the result would depend on who comes first, since
 # $(0.1 + 0.2) + 0.3 \ne 0.1 + (0.2 + 0.3)$ in floating point. So the library cuts the samples into
 # up to 16 parts with a gradient each, and adds those up in order. [simd.py](../minimlp/kernels/simd.py)
-# is all of this, for any $d$.
+# is all of this, for any $d$. Beside it stands a **plain twin** to read, the compiled loops with calls of
+# exp ([cpu.py](../minimlp/kernels/cpu.py)).
 
 # %%
 def library(threads, twin=lambda *arguments: minimlp.coverage(*arguments, backend="cpu")):
@@ -366,16 +346,15 @@ with plots.saved("figures/06_answer.png", height=3.9) as (_, [[axis]]):
 # That is the figure at the top. Compiling alone only draws level with NumPy; exp in vectors gains
 # most after that, and then not computing it twice. Four samples gain next to nothing here: a single chain is
 # slow indeed (its ratio should be 4 cycles times 2 times 8 lanes, and a little for the loop), but
-# the processor's look-ahead hides that, and one coordinate is little to load. In a separate test
-# with $d = 8$ they gained 1.2 times. The library does the same in one dimension, and also finds the
-# nearest prototype, which costs a third more; in more dimensions it takes the tiles. The plain twin
-# gains less than half from a second thread on this machine, as bare calls of exp do; we don't know why.
+# the processor's look-ahead hides that, and one coordinate is little to load. The library does the
+# same in one dimension, and also finds the nearest prototype, which costs a third more; in more
+# dimensions it takes the tiles.
 #
 # On one core `four_samples` takes less than twice the limits. To go much further takes more
 # cores, narrower numbers (exercise 2), or fewer pairs.
 #
-# A warning: with `for j, q in enumerate(p)` `four_samples` loses its vectors and is eight times
-# slower, with the same result. Time every version.
+# A warning: with `for j, q in enumerate(p)` `four_samples` is several times slower, with the same
+# result. Time every version.
 
 # %%
 assert all(value < 1e-13 for value in accuracy.values()) and abs(errors).max() < 3e-16
@@ -393,8 +372,8 @@ assert best["latency"] > 2 * best["throughput"]
 #
 # 1. By hand: take $y = -5.75$ through the steps. What are $n$, $r$, and the exponent field of the
 #    result?
-# 2. In float32 the mantissa has 23 bits, a vector twice the lanes, and degree 5 suffices. What is the
-#    magic number, and how far does the limit by multiply-adds fall?
+# 2. In float32 the exponent starts at bit 23, a vector has twice the lanes, and a polynomial of degree
+#    5 suffices. What is the magic number, and how far does the limit by multiply-adds fall?
 #
 # ## Answers
 

@@ -74,8 +74,14 @@ print(f"numbers read of p: {naive_reads} = 2 N M")
 # prototype of a **tile**; when all have done so, each goes through the whole tile. `syncthreads` is
 # the point where all wait for all, once before the tile is used, once before it is replaced.
 #
-# The minimum is not known before the last tile, so the sum is kept for the least cost so far, and
-# rescaled when that falls ([page 06](06_fast_code.md)).
+# The least cost is not known before the last tile. So the sum is kept with the least cost so far, and
+# rescaled when that falls from $m$ to $m'$. This is exact, for $m$ cancels:
+#
+# $$e^{-(D - m)/\tau} \, e^{-(m - m')/\tau} = e^{-(D - m')/\tau}.$$
+#
+# By hand, for costs 5, 3, 4, 1 and $\tau = 1$: after two of them $m = 3$ and the sum is
+# $e^{-2} + 1 = 1.1353$; at the end $m' = 1$ and it is $1.1353 \, e^{-2} + e^{-3} + 1 = 1.2034$, as in
+# one go: $e^{-4} + e^{-2} + e^{-3} + 1$.
 
 # %%
 @cuda.jit
@@ -110,12 +116,12 @@ print(f"numbers read of p: {tiled_reads} = N M / {THREADS}, {naive_reads // tile
 # not wait for each other. The least cost changes seldom, so the rescaling is in a branch.
 #
 # With few samples there would be few blocks. Then several blocks **share out** the prototypes, and a
-# second kernel makes one of what each found. With $m = \min(m_1, m_2)$:
+# second kernel merges what each found, its least cost and its sum. With $m = \min(m_1, m_2)$:
 #
 # $$\sum_j e^{-(D_j - m)/\tau} = S_1 \, e^{-(m_1 - m)/\tau} + S_2 \, e^{-(m_2 - m)/\tau}.$$
 #
-# By hand, for costs 5, 3 | 4, 1 and $\tau = 1$: $m_1 = 3$ and $S_1 = e^{-2} + 1 = 1.1353$; $m_2 = 1$ and
-# $S_2 = e^{-3} + 1 = 1.0498$. Together $1.1353 \, e^{-2} + 1.0498 = 1.2034$, as on page 06.
+# For the costs above, shared out as 5, 3 | 4, 1: $m_1 = 3$ and $S_1 = 1.1353$ as before, $m_2 = 1$ and
+# $S_2 = e^{-3} + 1 = 1.0498$. Together $1.1353 \, e^{-2} + 1.0498 = 1.2034$ again.
 #
 # ## Who adds up the gradient
 #
@@ -145,7 +151,7 @@ print(f"300 orders give {len(set(shuffled.tolist()))} different sums; a fixed or
 # %% [markdown]
 # So the roles change: in a second kernel each thread has a *prototype* and goes through the samples,
 # which lie in tiles now. Nobody else writes its entry, and the order is that of the index. The price
-# is a second exp for each pair. Shares are added up in their order, too. The same numbers give the
+# is a second exp for each pair. What the blocks found is merged in a fixed order, too. The same numbers give the
 # same bits, and a failure can be looked at twice.
 
 # %%
@@ -176,7 +182,7 @@ with plots.saved("figures/07_answer.png", 1, 2, height=3.5) as (_, [[pairs, sums
     pairs.set(xlim=(0, M), ylim=(N, 0), xticks=range(0, M + 1, 8), yticks=range(0, N + 1, 8),
               xlabel="prototype j", ylabel="sample i, a thread each", title="Who goes through which pairs")
     errors = (shuffled - exact) / abs(exact)
-    sums.hist(errors * 1e6, 25, color=plots.COLOURS["overlap"], alpha=0.7, label="random orders")
+    sums.hist(errors * 1e6, 14, color=plots.COLOURS["overlap"], alpha=0.7, label="random orders")
     sums.axvline((fixed.copy().pop() - exact) / abs(exact) * 1e6, color=plots.COLOURS["coverage"],
                  linewidth=2.5, label="order of the index")
     sums.set(xlabel="relative error of a float32 sum / 1e-6", ylabel="runs",
@@ -196,8 +202,9 @@ with plots.saved("figures/07_answer.png", 1, 2, height=3.5) as (_, [[pairs, sums
 #
 # `python benchmarks/ptx.py` compiles every kernel for an H200 and counts registers, shared memory and
 # instructions. Disassembled (`nvdisasm`), in one dimension and float32, each of the two passes comes
-# to about 7.5 instructions a pair, an exp among them and the rare branch left out. A multiprocessor starts 128 instructions a cycle and 16
-# exps: an exp keeps its unit as busy as 8 instructions keep theirs.
+# to about 7.5 instructions a pair, an exp among them and the rare branch left out. A **multiprocessor**, one of
+# the card's 132 cores, starts 128 instructions a cycle and 16 exps: an exp keeps its unit as busy as 8
+# instructions keep theirs.
 
 # %%
 multiprocessors, cycles = 132, 1.98e9           # of an H200, from its data sheet
