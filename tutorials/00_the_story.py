@@ -54,7 +54,7 @@
 #
 # Back to where neurons stand. If every prototype must serve as many samples as any other (*balanced coverage*, ours),
 # each ends on a sample of its own, nearly. Let the samples be patches of a photograph, and the weights show it
-# ([10](10_past_the_papers.md)). The places of the patches come from the original; what is in them, from the weights.
+# ([10](10_balanced_coverage.md)). The places of the patches come from the original; what is in them, from the weights.
 #
 # ## The verdicts, as computed
 #

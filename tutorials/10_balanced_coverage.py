@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 10. Balanced coverage, images, phases
+# # 10. Balanced coverage, and images read out of weights
 #
 # **Question.** Coverage holds prototypes near the data and leaves a quarter to almost a half of them unused. What
 # makes every prototype serve, and what can then be read back out of the weights?
@@ -43,7 +43,6 @@ import numpy as np
 
 import minimlp
 from minimlp import images, plots
-from minimlp.study.frontier import outermost_forces
 
 
 def naive_sinkhorn(p, x, temperature, iterations):
@@ -210,93 +209,6 @@ for study in ("images-confirmation", "images-flag"):
 # error at 100 patches 0.37 and 0.13, against 0.04 with 10, which is used), starts half, 1.5 and 2.5 times as narrow,
 # 4,000 steps, other first and last temperatures, 5 Sinkhorn iterations, and for coverage five temperatures, of which
 # 0.02 is its best.
-#
-# ## Where push equals pull
-#
-# Separation beside coverage: from which coefficient $\lambda_s$ on does it drive prototypes out? Put $N$ samples at a
-# spacing $\Delta = R/N$ ($R$ the range of the data) and a prototype on each. The last one has neighbours on one side
-# only. By (E5) they push it out, and by (E4) the samples further in pull it back ($\lambda_c$, $\tau_c$ and
-# $\lambda_s$, $\tau_s$: coefficient and temperature of each):
-#
-# $$\text{push} = \frac{4}{N(N-1)\tau_s} \sum_k k\Delta \, e^{-(k\Delta)^2/\tau_s}, \qquad \text{pull} = \frac2N \sum_k a_k k\Delta,$$
-#
-# $a_k$ its share of the sample $k$ places in. They cancel at $\lambda_s = \lambda_c \, \text{pull} / \text{push}$.
-# Three parts:
-#
-# - Well below the spacing, $\tau_s \ll \Delta^2$, only the first neighbour counts and
-#   $\lambda_s \sim \tau_s e^{\Delta^2/\tau_s}$: a wall. Solved for $\tau_s$ it is the law $\tau^* \sim (R/N)^2$,
-#   times a factor in which $\lambda_s$ is a logarithm.
-# - With both reaches, $\sqrt{\tau_s}$ and $\sqrt{\tau_c}$, far between $\Delta$ and $R$ the sums are integrals. The
-#   push is $2/(NR)$ whatever $\tau_s$, and $\lambda_s = 0.338 \, \lambda_c R \sqrt{\tau_c}$: a floor.
-#   ($0.338 = \frac{2}{\sqrt\pi} \int_0^\infty \frac{s e^{-s^2}}{1 + \operatorname{erf} s} ds$, with
-#   $s = k\Delta/\sqrt{\tau_c}$; the error function adds up the prototypes that share a sample, which end at the last
-#   one.)
-# - Beyond $R^2$ the push weakens, and $\lambda_s$ grows with $\tau_s$.
-
-# %%
-print(f"the floor by the integral: {0.338 * 0.1 * 2 * np.sqrt(0.02):.4f}")
-for size in (10, 20, 50, 200):
-    push, pull = outermost_forces(size, 0.1, 0.02)
-    print(f"N = {size}, tau_s = 0.1: lambda_s = {0.1 * pull / push:.4f}")
-summary = published("phase")
-for line in summary["frontiers"]:
-    if line["predicted"] and line["level"] == "one prototype":
-        ratio = line["ratio"]
-        print(f"N = {line['size']}: measured / predicted {ratio['mean']:.2f} "
-              f"({ratio['least']:.2f} to {ratio['most']:.2f})")
-
-# %% [markdown]
-# ![The least coefficient that expels, measured and predicted](../benchmarks/results/phase/frontier.png)
-#
-# Points: measured, with 95 % intervals over seeds where there is one. Adam rescales forces, but not the points where
-# they vanish, so the argument survives it. What it leaves out is the fit's own force, random gaps between samples,
-# and that prototypes do not sit one on each sample. Measured above the spacing, one prototype is out at 0.28 to 0.93
-# of the predicted coefficient: the right size, and no more. Below it, expulsion begins at far smaller ones. The law
-# $\tau^* \sim (R/N)^2$ of page 04 holds at every $\lambda_s$ from 0.1 to 10 without coverage (exponents of $N$ from
-# -1.9 to -2.0), and beside it at 0.1, 0.3 and 1 (-2.1, -2.2 and -2.4 [-2.8, -1.97]).
-#
-# Left of the wall is room. With $\tau_s = 0.05 (R/N)^2$ separation parts only prototypes that nearly coincide, and
-# from $N = 20$ on it raises the specialization ratio beside coverage, by 0.05 to 0.07, at an error that is no worse
-# (less than 1.1 times coverage's): repulsion plus an attractor specializes more than the attractor alone (P2). At 5
-# and 10 the ratio is open, and at $N = 3$ it is worse, so 'at every size' is mixed (P1). The factor 0.05, one of nine
-# from 0.01 to 1, the bound 1.1 and the size 20 were chosen on seeds 0 to 9.
-#
-# ## A second birth
-#
-# Coverage cannot fetch a stranded prototype, but the neuron can be taken back. Hand its output to the neuron that
-# answers most alike; that changes the fit a little (by at most 0.007 in the median). Then split the busiest one (page
-# 08), which costs nothing, and let the halves part by $\pm \varepsilon e$, $e$ the direction in which its inner
-# Hessian is most negative, or rises least: at a quarter of the births none is negative. Two such acts, at 60 and 80 %
-# of the training, are *repair*.
-#
-# ![Prototypes under coverage, with and without repair, and under balanced coverage](../benchmarks/results/repair-confirmation/positions.png)
-#
-# (*Cold* coverage has the temperature 0.001, with which balanced coverage ends.) Will the halves find different
-# samples? Two prototypes at $p \pm \delta$, against two at $p$, change coverage by
-# $\|\delta\|^2 - 2 \, \delta \cdot S\delta/\tau$, $S$ the mean of $(x_i - p)(x_i - p)^T$ over the samples that they
-# serve (exercise 2). So they part where a variance exceeds $\tau/2$ and fall together where none does (two samples
-# closer than $\sqrt{2\tau}$ cannot keep a prototype each): repair needs a low temperature, which without repair has
-# the largest error. Claimed: at every size repair lowers the error (R1) and raises the specialization ratio (R2); it
-# reaches balanced coverage's quality, that is, at most twice its error, a ratio lower by 0.05 at most and a fit below
-# 0.001 (R3); and the inner Hessian's direction does better than a random one (R4).
-
-# %%
-summary = published("repair-confirmation")
-error = {(row["mask"], row["size"]): row["mean"] for row in summary["means"] if row["metric"] == "reconstruction_error"}
-for arm in ("coverage", "cold coverage", "cold coverage, repaired", "cold coverage, repaired at random",
-            "balanced coverage"):
-    print(f"{arm:34}", *(f"{error[arm, size]:.4f}" for size in (10, 20, 50, 100)))
-
-# %% [markdown]
-# The error falls at every size and temperature tried (0.02, 0.001, annealed), and starting Adam anew at the same
-# steps does not explain it (R1). At 0.02 the specialization ratio gains little from $N = 20$ on: 0.01, -0.01 and 0.02
-# (R2). Without annealing, cold coverage with repair comes within twice the error of balanced coverage (R3), which
-# keeps the lowest error at $N = 50$ and 100. But R4 is instructive: a random direction does as well (one cell of 18
-# better, one worse). $H$ looks at the residuals of the fit, not at where the samples are. This suggests that what
-# counts is that a neuron is born where the work is; a control with a random parent was not run.
-#
-# Tried before, on seeds 0 to 9: 1 to 28 acts at other times, taking back expelled units too, handing over nothing or
-# by least squares, halves 0.01 to 0.5 apart, a last temperature of 1e-4.
 
 # %%
 assert abs(f.mean() + g.mean() - minimlp.sinkhorn(points, samples, 0.2, iterations=60, tolerance=0.0)[0]) < 1e-12
@@ -308,7 +220,8 @@ assert errors["balanced"] < 0.05 < errors["coverage"] < errors["none"] < at_rand
 # ## Exercises
 #
 # 1. Show that balanced coverage is at least coverage plus $\tau \log M$. When is it equal?
-# 2. Derive $\|\delta\|^2 - 2 \, \delta \cdot S\delta/\tau$ for two prototypes at $p \pm \delta$ against two at $p$.
+# 2. Two samples and two prototypes on a line: show that pairing sorted with sorted never costs more. Then why is it
+#    the best pairing for any number?
 #
 # ## Answers
 
@@ -317,9 +230,8 @@ assert errors["balanced"] < 0.05 < errors["coverage"] < errors["none"] < at_rand
 #    constraint can only raise a minimum. It is equal where coverage's shares happen to be balanced.
 assert minimlp.balanced(points, samples, 0.2)[0] >= minimlp.coverage(points, samples, 0.2)[0] + 0.2 * log(7)
 
-# 2: With r = x - p: -tau log(e^(-|r - delta|^2/tau) + e^(-|r + delta|^2/tau)) = |r|^2 + |delta|^2 - tau log 2
-#    - tau log cosh(2 r.delta/tau), and log cosh(t) = t^2/2 + ...: its mean over the samples is -2 delta.S delta/tau.
-delta, cloud = np.array([0.01, 0.0]), samples - samples.mean(axis=0)
-halves = minimlp.coverage(np.array([delta, -delta]), cloud, 0.2)[0]
-law = delta @ delta - 2 * delta @ (cloud.T @ cloud / len(cloud)) @ delta / 0.2
-assert abs(halves - minimlp.coverage(np.zeros((2, 2)), cloud, 0.2)[0] - law) < 1e-6
+# 2: (p1 - x1)^2 + (p2 - x2)^2 less (p1 - x2)^2 + (p2 - x1)^2 is -2 (p2 - p1)(x2 - x1): at most 0 where both are
+#    sorted. In any other pairing some two are crossed; uncrossing them never costs more, again and again until sorted.
+(p1, p2), (x1, x2) = np.sort(random.uniform(-1, 1, (2, 2)))
+saved = (p1 - x1) ** 2 + (p2 - x2) ** 2 - (p1 - x2) ** 2 - (p2 - x1) ** 2
+assert abs(saved + 2 * (p2 - p1) * (x2 - x1)) < 1e-15 and saved <= 0
