@@ -12,7 +12,7 @@ import numpy as np
 
 from . import checks, gaussian, loss, structural, train as training, transport
 
-# modules; the first that has the name
+# the modules of each; of those that have a function's name the first is taken
 BACKENDS = {"cpu": ("training", "objective", "transport", "simd", "cpu"), "gpu": ("gpu_twins",)}
 
 
@@ -91,24 +91,27 @@ def alike(backend, arguments):
     return map(convert, arguments)
 
 
+RAISES = "\n\nRaises\n------\nInputError\n"
+NOTES = "\n\nNotes\n-----\n"
+UNUSABLE = "    A ValueError that names the argument that can't be used, and its value."
+BACKEND = """
+
+Other Parameters
+----------------
+backend : {"numpy", "cpu", "gpu"}
+    What computes; "numpy" is the reference.  See `available_backends`."""
+POINTS = "\n\nOne-dimensional points may be given as (N,)."
+
+
 def documented(reference):
     """Gives a public function the reference's documentation, and says what it adds."""
     def decorate(function):
-        function.__doc__ = (reference.__doc__ or "").rstrip() + """
-
-    Raises
-    ------
-    InputError
-        A ValueError that names the argument that can't be used, and its value.
-        One-dimensional points may be given as (N,).
-"""
-        if "backend" in inspect.signature(function).parameters:
-            function.__doc__ += """
-    Other Parameters
-    ----------------
-    backend : {"numpy", "cpu", "gpu"}
-        What computes; "numpy" is the reference.  See `available_backends`.
-"""
+        parameters = inspect.signature(function).parameters
+        text, _, notes = inspect.cleandoc(reference.__doc__ or "").partition(NOTES)
+        text, _, own = text.partition(RAISES)
+        function.__doc__ = (text + (BACKEND if "backend" in parameters else "")
+                            + RAISES + UNUSABLE + ("\n" + own if own else "")
+                            + NOTES + notes + (POINTS if {"x", "prototypes"} & set(parameters) else ""))
         return function
     return decorate
 

@@ -173,8 +173,8 @@ def escape(wide, at, x, y, copy, vectors, loss):
     h, _, _ = unit_derivatives(with_units(wide, moved, np.zeros(len(moved))), x)
     correlation = np.einsum("i,ij->j", d_output, h)
     curvature = np.einsum("i,ij->j", d2_output, h * h)
-    told = np.abs(correlation) > 1e-11 * np.einsum("i,ij->j", np.abs(d_output), np.abs(h))
-    gain = np.where(told, correlation ** 2 / np.maximum(curvature, 1e-300), 0)
+    clear = np.abs(correlation) > 1e-11 * np.einsum("i,ij->j", np.abs(d_output), np.abs(h))
+    gain = np.where(clear, correlation ** 2 / np.maximum(curvature, 1e-300), 0)
     best = np.argmax(gain)
     if gain[best] == 0:
         return None

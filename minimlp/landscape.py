@@ -112,7 +112,7 @@ def value_and_gradient(params, x, y, loss="square"):
 
 @dataclass(frozen=True)
 class StationaryPoint:
-    """Where a search ended, and what the Hessian says of it.
+    """Where `find_stationary_point` ended, and what the Hessian says of it.
 
     Attributes
     ----------
@@ -120,6 +120,7 @@ class StationaryPoint:
     value : float
         The loss there.
     gradient_norm : float
+        Euclidean, over all parameters.
     eigenvalues : array (T,)
         Of the Hessian, increasing.
     margin : float
@@ -155,6 +156,8 @@ def stationary_point(params, x, y, loss="square"):
 def find_stationary_point(params, x, y, loss="square", saddle=False, steps=200):
     """The minimum downhill of these parameters, or a saddle near them.
 
+        dL/dtheta = 0 to 1e-10,   theta all parameters,   L the fit (E3) or the logistic loss (E14)
+
     A minimum by scipy's trust region with our gradient and Hessian; a saddle by following the
     Hessian's lowest eigenvector uphill and all others downhill (Cerjan and Miller 1981).  Either
     is followed by Newton's steps as long as they halve the gradient.
@@ -167,6 +170,7 @@ def find_stationary_point(params, x, y, loss="square", saddle=False, steps=200):
     y : array (N,)
     loss : {"square", "logistic"}
     saddle : bool
+        Whether to look for one.
     steps : int
         At most so many before Newton's.
 
@@ -179,10 +183,11 @@ def find_stationary_point(params, x, y, loss="square", saddle=False, steps=200):
     Raises
     ------
     InputError
+        For an argument that can't be used.
 
     Notes
     -----
-    Tolerances are absolute: scale x and y to order 1.
+    Ours, but for the way to a saddle.  Tolerances are absolute: scale x and y to order 1.
     """
     from scipy import optimize
 

@@ -23,7 +23,7 @@ FARTHEST = 100.0        # move that is taken
 
 
 class Act(NamedTuple):
-    """One act of repair.
+    """One act of repair: what `repair` returns.
 
     Attributes
     ----------
@@ -84,10 +84,11 @@ def repair(params, x, y, epsilon=EPSILON, direction="inner Hessian", seed=0):
     Raises
     ------
     InputError
+        For an argument that can't be used.
 
     Notes
     -----
-    A split keeps the function, handing over keeps it where two units answer alike, and the moves
+    Ours.  A split keeps the function, handing over keeps it where two units answer alike, and the moves
     change it at second order: `before` and `after` say by how much all of them did.
 
     Two halves at p +- delta share coverage's samples alike, and it changes by delta^2 - 2 (delta .
@@ -207,6 +208,11 @@ def train_with_repair(params, x, y, coefficients, temperatures, steps=2000, rate
     Raises
     ------
     InputError
+        For an argument that can't be used.
+
+    Notes
+    -----
+    Ours.
     """
     steps, every = checks.count("steps", steps, least=0), checks.count("every", every, least=0)
     if direction is not None:

@@ -13,7 +13,7 @@ ITERATIONS = 20                                 # of Sinkhorn at each step
 
 
 class Training(NamedTuple):
-    """What `train` returns.
+    """What `train` returns: the network at the end and the objective (E7) there.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Training(NamedTuple):
     diverged : bool
         Whether the objective or its squared gradient stopped being finite.
     trajectory : array (T, P) or None
-        Where asked for: the parameters at step 0, every, 2 every, ..., as
+        Where asked for: all P parameters at step 0, every, 2 every, ..., as
         `Params.to_vector` orders them.
     marginal_error : float or None
         Of balanced coverage there, where it is active, as `sinkhorn` measures it.
@@ -80,6 +80,9 @@ def adam(theta, gradient, moments, rate, decay=(BETA_1, BETA_2), epsilon=EPSILON
     moments : tuple (m, u, t)
         Of the step before; `(0, 0, 0)` at the start.
     rate : float
+    decay : tuple of float
+        beta_1 and beta_2.
+    epsilon : float
 
     Returns
     -------
@@ -103,7 +106,7 @@ def adam(theta, gradient, moments, rate, decay=(BETA_1, BETA_2), epsilon=EPSILON
 
 def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra=None,
           callback=None, every=0, iterations=ITERATIONS, objective=objective, sinkhorn=sinkhorn):
-    """Minimise the objective (E7) by full-batch Adam.
+    """Minimise the objective (E7) by full-batch Adam, as `adam` writes it down.
 
     Balanced coverage is not iterated to convergence at each step: a few iterations from the
     offsets of the step before follow it.
@@ -134,6 +137,10 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
     Returns
     -------
     Training
+
+    Notes
+    -----
+    Kingma and Ba 2015 (arXiv 1412.6980); the settings are ours.
     """
     theta, moments = params.to_vector(), (0.0, 0.0, 0)
     balancing, last, kept = Balancing(x, iterations, sinkhorn), None, []

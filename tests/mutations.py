@@ -57,7 +57,7 @@ MUTATIONS = [
     ("transport.py", "value = f.mean() + g.mean()", "value = f.mean()"),
     ("transport.py", "(g - following).real / temperature", "(g - following).real"),
     ("transport.py", "np.abs(received - 1).mean()", "np.abs(received - 1).sum()"),
-    ("transport.py", "g, error = following, marginal", "g, error = g, marginal"),
+    ("transport.py", "        g = following", "        pass"),
     ("transport.py", "if error <= tolerance:", "if False:"),
     ("transport.py", "max(float(found), rounding)", "float(found)"),
     ("transport.py", "return min(2.0, max(", "return min(9.0, max("),
@@ -219,7 +219,7 @@ MUTATIONS = [
     ("activations.py", "(z * z - 1) * value", "(z * z + 1) * value"),
     ("activations.py", "-2 * value * slope", "2 * value * slope"),
     ("activations.py", "-slope * np.tanh(z / 2)", "-slope * np.tanh(z)"),
-    ("activations.py", "slope * logistic(-z)\n\n\ndef relu", "slope\n\n\ndef relu"),
+    ("activations.py", "slope * logistic_function(-z)\n\n\ndef relu", "slope\n\n\ndef relu"),
     ("two_layer.py", 'd_u = params.v[:, None] * np.einsum("i,ij,ik->jk", d_output, slope',
      'd_u = params.v[:, None] * np.einsum("i,ij,ik->jk", d_output, hidden'),
     # the GPU's
