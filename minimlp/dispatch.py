@@ -65,6 +65,7 @@ def leaves(arguments):
 
 
 def on_host(backend, arguments):
+    """The arguments, if none lies on a GPU."""
     if any(map(checks.is_on_device, leaves(arguments))):
         raise checks.InputError(f"backend = {backend!r}: the arrays lie on a GPU; take backend = 'gpu' "
                                 "or copy them to the host")
@@ -149,24 +150,26 @@ def backward(params, x, hidden, d_output, d_hidden=0.0, backend="numpy"):
     return implementation(gaussian.backward, backend)(params, x, hidden, d_output, d_hidden)
 
 
-@documented(structural.softmin)
-def softmin(prototypes, x, temperature, offsets=None, backend="numpy"):
+def checked_softmin(prototypes, x, temperature, offsets=None):
+    """The arguments of softmin, and the shape as which the prototypes were given: that of their gradient."""
     shape = checks.as_array("prototypes", prototypes).shape
     prototypes, x = checks.two_sets(prototypes, x)
     if offsets is not None:
         offsets = checks.array("offsets", offsets, (len(prototypes),))
-    temperature = checks.temperature("temperature", temperature, prototypes, x)
-    values, gradient, nearest, distance = implementation(structural.softmin, backend)(
-        prototypes, x, temperature, offsets)
+    return (prototypes, x, checks.temperature("temperature", temperature, prototypes, x), offsets), shape
+
+
+@documented(structural.softmin)
+def softmin(prototypes, x, temperature, offsets=None, backend="numpy"):
+    arguments, shape = checked_softmin(prototypes, x, temperature, offsets)
+    values, gradient, nearest, distance = implementation(structural.softmin, backend)(*arguments)
     return values, gradient.reshape(shape), nearest, distance
 
 
 @documented(structural.coverage)
 def coverage(prototypes, x, temperature, backend="numpy"):
-    shape = checks.as_array("prototypes", prototypes).shape
-    prototypes, x = checks.two_sets(prototypes, x)
-    temperature = checks.temperature("temperature", temperature, prototypes, x)
-    value, gradient = implementation(structural.coverage, backend)(prototypes, x, temperature)
+    (*arguments, _), shape = checked_softmin(prototypes, x, temperature)
+    value, gradient = implementation(structural.coverage, backend)(*arguments)
     return value, gradient.reshape(shape)
 
 
@@ -185,15 +188,11 @@ def balanced(prototypes, x, temperature, offsets=None, iterations=transport.ITER
 
 
 def transported(reference, prototypes, x, temperature, offsets, iterations, tolerance, backend):
-    shape = checks.as_array("prototypes", prototypes).shape
-    prototypes, x = checks.two_sets(prototypes, x)
-    if offsets is not None:
-        offsets = checks.array("offsets", offsets, (len(prototypes),))
-    temperature = checks.temperature("temperature", temperature, prototypes, x)
+    """Either form of balanced coverage: the two have the same arguments."""
+    arguments, shape = checked_softmin(prototypes, x, temperature, offsets)
     iterations = checks.count("iterations", iterations)
-    tolerance = checks.marginal_tolerance(tolerance, prototypes, x)
-    value, gradient, *rest = implementation(reference, backend)(
-        prototypes, x, temperature, offsets, iterations, tolerance)
+    tolerance = checks.marginal_tolerance(tolerance, *arguments[:2])
+    value, gradient, *rest = implementation(reference, backend)(*arguments, iterations, tolerance)
     return value, gradient.reshape(shape), *rest
 
 
@@ -230,6 +229,7 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
 
 
 def checked_problem(params, x, y, coefficients, temperatures, extra, annealed=False):
+    """The arguments of the objective, which fit each other and hold a temperature for each active loss."""
     x = checks.points("x", x)
     y = checks.array("y", y, (len(x),))
     params = checks.params(params, x.shape[1])

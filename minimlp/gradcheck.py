@@ -313,6 +313,7 @@ def evaluate(function, theta):
 
 
 def flat_gradient(result, theta):
+    """The gradient in what `evaluate` returned, as a vector, if it is shaped like theta."""
     gradient = result[1]
     if isinstance(theta, Params):
         if not isinstance(gradient, Params):
@@ -339,6 +340,7 @@ def name_of(theta, position):
 
 
 def axis(theta, position):
+    """The unit vector along one coordinate."""
     direction = np.zeros_like(theta)
     direction[position] = 1
     return direction

@@ -14,6 +14,7 @@ from .loss import LOSSES
 
 TOLERANCE = 1e-10       # a gradient norm that counts as zero
 MARGIN = 1e-7           # an eigenvalue under this share of the largest counts as zero, as one under TOLERANCE
+LONGEST = 0.3           # step towards a saddle
 
 
 def network_of(params):
@@ -121,8 +122,8 @@ class StationaryPoint:
         The loss there.
     gradient_norm : float
         Euclidean, over all parameters.
-    eigenvalues : array (T,)
-        Of the Hessian, increasing.
+    eigenvalues : array (T,) or None
+        Of the Hessian over all T parameters, increasing; None where it is not finite.
     margin : float
         min|eigenvalue| / max|eigenvalue|: how far from degenerate the point is.
     kind : {"minimum", "saddle", "maximum", "degenerate", "not stationary"}
@@ -206,7 +207,7 @@ def find_stationary_point(params, x, y, loss="square", saddle=False, steps=200):
     return stationary_point(with_vector(params, theta), x, y, loss)
 
 
-def follow_lowest(at, theta, steps, longest=0.3):
+def follow_lowest(at, theta, steps):
     """Newton's steps of bounded length, uphill in the Hessian's lowest eigenvector."""
     for _ in range(steps):
         _, gradient, hessian = at(theta)
@@ -215,7 +216,7 @@ def follow_lowest(at, theta, steps, longest=0.3):
         curvatures, vectors = np.linalg.eigh(hessian)
         along = (gradient @ vectors) / np.maximum(np.abs(curvatures), 1e-3)
         along[0] = -along[0]
-        theta = theta - vectors @ along * min(1, longest / np.linalg.norm(along))
+        theta = theta - vectors @ along * min(1, LONGEST / np.linalg.norm(along))
     return theta
 
 

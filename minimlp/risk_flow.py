@@ -189,6 +189,7 @@ def train_to_risk(params, x, y, target, validation=None, validation_levels=(), g
 
 
 def checked_validation(validation, dimensions):
+    """Labelled samples of as many dimensions as those that are trained on."""
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise checks.InputError(f"validation = {checks.short(validation)}: expected samples and labels, (x, y)")
     x, y = labelled(*validation, names=("validation x", "validation y"))
@@ -198,6 +199,7 @@ def checked_validation(validation, dimensions):
 
 
 def compiled_flow():
+    """The compiled twin of `gradient_flow`, if it can be imported."""
     try:
         from .kernels import flow
     except ImportError as error:

@@ -313,6 +313,7 @@ def signs(eigenvalues, floor):
 
 
 def described(inertia, mu):
+    """The two inertias in words, as the reason of a verdict."""
     return f"H has eigenvalues: {counted(inertia)}; mu has entries: {counted(signs(mu, 0))}"
 
 
@@ -322,6 +323,7 @@ def counted(inertia):
 
 
 def smooth(params):
+    """The network, if its activation has a second derivative."""
     if not isinstance(params, Params) and params.activation == "relu":
         raise checks.InputError("params.activation = 'relu': splitting needs a second derivative")
     return params

@@ -68,8 +68,8 @@ def temperatures_at(temperatures, step, steps):
     return {name: at(tau) for name, tau in temperatures.items()}
 
 
-def adam(theta, gradient, moments, rate, decay=(BETA_1, BETA_2), epsilon=EPSILON):
-    """One step of Adam, bias-corrected, epsilon outside the root.
+def adam(theta, gradient, moments, rate):
+    """One step of Adam, bias-corrected, epsilon = 1e-8 outside the root, beta = 0.9 and 0.999.
 
         m = beta_1 m + (1 - beta_1) g,   u = beta_2 u + (1 - beta_2) g^2
         theta = theta - rate (m / (1 - beta_1^t)) / (sqrt(u / (1 - beta_2^t)) + epsilon)
@@ -80,9 +80,6 @@ def adam(theta, gradient, moments, rate, decay=(BETA_1, BETA_2), epsilon=EPSILON
     moments : tuple (m, u, t)
         Of the step before; `(0, 0, 0)` at the start.
     rate : float
-    decay : tuple of float
-        beta_1 and beta_2.
-    epsilon : float
 
     Returns
     -------
@@ -95,12 +92,11 @@ def adam(theta, gradient, moments, rate, decay=(BETA_1, BETA_2), epsilon=EPSILON
     Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1.
     """
     m, u, t = moments
-    beta_1, beta_2 = decay
     t = t + 1
-    m = beta_1 * m + (1 - beta_1) * gradient
-    u = beta_2 * u + (1 - beta_2) * gradient * gradient
-    mean = m / (1 - beta_1 ** t)
-    scale = np.sqrt(u / (1 - beta_2 ** t)) + epsilon
+    m = BETA_1 * m + (1 - BETA_1) * gradient
+    u = BETA_2 * u + (1 - BETA_2) * gradient * gradient
+    mean = m / (1 - BETA_1 ** t)
+    scale = np.sqrt(u / (1 - BETA_2 ** t)) + EPSILON
     return theta - rate * mean / scale, (m, u, t)
 
 
@@ -142,6 +138,7 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
     -----
     Kingma and Ba 2015 (arXiv 1412.6980); the settings are ours.
     """
+    # objective and sinkhorn are arguments so that compiled twins of them train by this same loop
     theta, moments = params.to_vector(), (0.0, 0.0, 0)
     balancing, last, kept = Balancing(x, iterations, sinkhorn), None, []
     extra = {**(extra or {}), "balanced": balancing}

@@ -57,7 +57,7 @@ def sinkhorn(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
     Returns
     -------
     value : float
-        In the squared units of x, at least coverage + tau log M; before convergence it is too low.
+        In the squared units of x: at convergence coverage + tau log M or more; before, too low.
     gradient : array (M, d)
         In the units of x.
     offsets : array (M,)

@@ -14,8 +14,8 @@ import minimlp
 PACKAGE = Path(minimlp.__file__).parent
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [{"errors"}, {"gaussian", "structural", "activations"},
-          {"loss", "checks", "data", "two_layer", "mixture", "transport"}, {"train", "gradcheck", "landscape"}, {"evidence"}, {"splitting"}, {"growing"},
-          {"kernels"}, {"dispatch"}, {"metrics", "forces", "risk_flow", "feature_learning"}, {"repair", "images"},
+          {"loss", "checks", "data", "two_layer", "mixture", "transport"},
+          {"train", "gradcheck", "landscape"}, {"evidence"}, {"splitting"}, {"growing"}, {"kernels"}, {"dispatch"}, {"metrics", "forces", "risk_flow", "feature_learning"}, {"repair", "images"},
           {"study"}, {"plots"}, {"plots_splitting", "plots_strength", "plots_repair", "plots_phase", "plots_images"},
           {"bench"}, {"cli"}]
 FOLDERS = ("kernels", "study", "bench")
