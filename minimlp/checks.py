@@ -50,7 +50,7 @@ def positive(name, value):
 
 
 def temperature(name, value, *arrays):
-    """A temperature of computations in the type of these arrays."""
+    """A temperature, in the range that the type of these arrays allows."""
     value = positive(name, value)
     kind = np.result_type(np.float32, *(array.dtype for array in arrays)) if arrays else np.dtype(float)
     lowest, highest = TEMPERATURES["f4" if kind in (np.float32, np.complex64) else "f8"]

@@ -121,7 +121,7 @@ def objective(params, x, y, coefficients, temperatures, extra=None):
 
 
 def losses_of_prototypes(x, temperatures):
-    """Each loss of the prototypes alone, by name: a function of them (M, d) that returns its value and gradient."""
+    """The losses of the prototypes alone, by name: functions of these (M, d), (value, gradient (M, d))."""
     return {"coverage": lambda p: coverage(p, x, temperatures["coverage"]),
             "separation": lambda p: separation(p, temperatures["separation"]),
             "balanced": lambda p: balanced(p, x, temperatures["balanced"], tolerance=tolerance_in(p))[:2]}

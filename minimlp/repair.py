@@ -19,7 +19,7 @@ from .train import temperatures_at
 DIRECTIONS = ("inner Hessian", "random")
 EPSILON = 0.1           # each copy's move in (w, b)
 ACTS = (0.6, 0.8)       # when, as shares of the steps
-FARTHEST = 100.0        # move that is taken
+FARTHEST = 100.0        # move that is allowed
 
 
 class Act(NamedTuple):
@@ -114,7 +114,7 @@ def repair(params, x, y, epsilon=EPSILON, direction="inner Hessian", seed=0):
 
 
 def moved_by(epsilon):
-    """The move of a birth; far ones only overflow."""
+    """epsilon as a float; refused beyond `FARTHEST`, where moves only overflow."""
     if checks.positive("epsilon", epsilon) > FARTHEST:
         raise checks.InputError(f"epsilon = {epsilon}: expected at most {FARTHEST:g}")
     return float(epsilon)

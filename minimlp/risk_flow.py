@@ -65,7 +65,7 @@ def balanced_start(width, dimensions, alpha, seed, antisymmetric=False):
 
 
 def scale(name, value):
-    """A positive number whose powers are numbers."""
+    """A positive number whose powers neither overflow nor vanish."""
     value = checks.positive(name, value)
     if not LEAST <= value <= MOST:
         raise checks.InputError(f"{name} = {value}: expected {LEAST:g} to {MOST:g}")
@@ -293,7 +293,7 @@ class Watch:
 
 
 def distance(kind, level, time, params, x, y, validation, multiplier):
-    """How far a level is: in its logarithm, a time in its own units."""
+    """How far away a level still is, at most 0 where it is met: in logarithms, of a time as it is."""
     if kind == "time":
         return level - time
     if kind == "growth":

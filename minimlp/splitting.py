@@ -295,7 +295,7 @@ def is_gaussian(params):
 
 
 def bias_columns(params):
-    """Where the biases stand in u; they are none where there are none."""
+    """Which columns of u are biases: none where the units have none."""
     if isinstance(params, Params):
         return slice(1, None)
     return slice(params.w.shape[1], None)
