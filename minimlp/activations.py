@@ -16,22 +16,22 @@ def gaussian(z):
 def tanh(z):
     """phi = tanh z, phi' = 1 - phi^2, phi'' = -2 phi phi'."""
     value = np.tanh(z)
-    slope = 4 * logistic(2 * z) * logistic(-2 * z)      # 1 - phi^2 would cancel
+    slope = 4 * logistic_function(2 * z) * logistic_function(-2 * z)      # 1 - phi^2 would cancel
     return value, slope, -2 * value * slope
 
 
 def sigmoid(z):
     """phi = 1 / (1 + e^-z), phi' = phi (1 - phi), phi'' = phi' (1 - 2 phi)."""
-    value = logistic(z)
-    slope = value * logistic(-z)
+    value = logistic_function(z)
+    slope = value * logistic_function(-z)
     return value, slope, -slope * np.tanh(z / 2)        # 1 - 2 phi = -tanh(z / 2)
 
 
 def softplus(z):
     """phi = log(1 + e^z), phi' = 1 / (1 + e^-z), phi'' = phi' (1 - phi')."""
-    slope = logistic(z)
+    slope = logistic_function(z)
     negative = np.where(z.real > 0, -z, z)
-    return np.where(z.real > 0, z, 0) + np.log1p(np.exp(negative)), slope, slope * logistic(-z)
+    return np.where(z.real > 0, z, 0) + np.log1p(np.exp(negative)), slope, slope * logistic_function(-z)
 
 
 def relu(z):
@@ -40,7 +40,7 @@ def relu(z):
     return np.where(active, z, 0), active.astype(z.dtype), np.zeros_like(z)
 
 
-def logistic(z):
+def logistic_function(z):
     """1 / (1 + e^-z), of the exponential that does not overflow."""
     small = np.exp(np.where(z.real > 0, -z, z))
     return np.where(z.real > 0, 1, small) / (1 + small)

@@ -15,12 +15,13 @@ from .loss import LOSSES, STRUCTURAL, TEMPERED
 from .transport import tolerance_in
 from .two_layer import TwoLayer
 
-LARGEST = {"f4": 1e18, "f8": 1e150}     # of a coordinate: what it is compared with is its square
-MODERATE = 1e50                         # of data and parameters where second derivatives are taken
-TEMPERATURES = {"f4": (1e-30, 1e30), "f8": (1e-150, 1e150)}
+LARGEST = {"f4": 1e18, "f8": 1e150}     # coordinate of a point: its square must not overflow
+MODERATE = 1e50                         # largest number where second derivatives are taken
+TEMPERATURES = {"f4": (1e-30, 1e30), "f8": (1e-150, 1e150)}     # lowest and highest
 
 
 def short(value):
+    """What a message shows of a value: one line of at most 60 characters."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -41,6 +42,7 @@ def number(name, value):
 
 
 def positive(name, value):
+    """A finite number above 0, as a float."""
     value = number(name, value)
     if value <= 0:
         raise InputError(f"{name} = {value}: must be greater than 0")
@@ -48,7 +50,7 @@ def positive(name, value):
 
 
 def temperature(name, value, *arrays):
-    """A temperature of computations in the type of these arrays."""
+    """A temperature, in the range that the type of these arrays allows."""
     value = positive(name, value)
     kind = np.result_type(np.float32, *(array.dtype for array in arrays)) if arrays else np.dtype(float)
     lowest, highest = TEMPERATURES["f4" if kind in (np.float32, np.complex64) else "f8"]
@@ -74,6 +76,7 @@ def marginal_tolerance(value, *arrays):
 
 
 def count(name, value, least=1, most=10**9):
+    """A whole number from `least` to `most`, as an int."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral):
         raise InputError(f"{name} = {short(value)}: expected a whole number")
     if not least <= value <= most:
@@ -82,6 +85,7 @@ def count(name, value, least=1, most=10**9):
 
 
 def choice(name, value, options):
+    """One of these strings."""
     if not isinstance(value, str) or value not in options:
         raise InputError(f"{name} = {short(value)}: expected one of {', '.join(options)}")
     return value
@@ -109,6 +113,7 @@ def seed(value):
 
 
 def function(name, value):
+    """Anything that can be called."""
     if not callable(value):
         raise InputError(f"{name} = {short(value)}: expected a function")
     return value
@@ -120,6 +125,7 @@ def is_on_device(value):
 
 
 def as_array(name, value):
+    """An array of any type; one on a GPU stays there."""
     if is_on_device(value):
         if getattr(value, "__cuda_array_interface__", {}).get("strides") is not None:
             raise InputError(f"{name}: an array on a GPU must be contiguous, the last axis first")
@@ -135,7 +141,7 @@ def as_array(name, value):
 def array(name, value, shape, real=False):
     """A finite floating-point array of the given shape; None in it is any size but 0.
 
-    Complex unless `real`.
+    Whole numbers are made float64; complex numbers are refused if `real`.
     """
     value = as_array(name, value)
     if value.dtype.kind in "iu" and not is_on_device(value):
@@ -179,6 +185,7 @@ def two_sets(prototypes, x, real=False):
 
 
 def params(value, dimensions=None):
+    """A Gaussian MLP whose arrays fit each other, and the dimensions if given."""
     if not isinstance(value, Params):
         raise InputError(f"params = {short(value)}: expected minimlp.Params")
     b = points("params.b", value.b, dimensions)
@@ -187,6 +194,7 @@ def params(value, dimensions=None):
 
 
 def two_layer(value, dimensions=None):
+    """A two-layer network whose arrays fit each other, and the dimensions if given."""
     if not isinstance(value, TwoLayer):
         raise InputError(f"params = {short(value)}: expected minimlp.TwoLayer")
     w = points("params.w", value.w, dimensions)
@@ -256,6 +264,7 @@ def counts(name, value, size):
 
 
 def flag(name, value):
+    """True or False, and nothing that is merely true or false."""
     if not isinstance(value, (bool, np.bool_)):
         raise InputError(f"{name} = {short(value)}: expected True or False")
     return bool(value)
@@ -286,6 +295,7 @@ def extra(value):
 
 
 def checked_loss(name, loss):
+    """The loss, refusing to return anything but one number and a gradient of the prototypes' shape."""
     def checked(prototypes):
         result = loss(prototypes)
         if not isinstance(result, tuple) or len(result) != 2:
@@ -330,6 +340,7 @@ def temperatures(value, active, *arrays, annealed=False):
 
 
 def mapping(name, value):
+    """A dict or the like."""
     if not hasattr(value, "items"):
         raise InputError(f"{name} = {short(value)}: expected a mapping by loss name")
     return value

@@ -8,9 +8,9 @@ TARGETS = ("sin", "identity", "random")
 
 
 def uniform_samples(size, seed, target="sin"):
-    """Uniform one-dimensional samples and their targets (ours).
+    """Uniform one-dimensional samples and their targets.
 
-    x ~ U(-1, 1), then y = sin(pi x), y = x, or y ~ U(-1, 1).
+        x_i ~ U(-1, 1),   y_i = sin(pi x_i), x_i, or ~ U(-1, 1)
 
     Parameters
     ----------
@@ -18,6 +18,7 @@ def uniform_samples(size, seed, target="sin"):
         N.
     seed : int, sequence of ints or numpy.random.Generator
     target : {"sin", "identity", "random"}
+        Which of the three.
 
     Returns
     -------
@@ -27,6 +28,11 @@ def uniform_samples(size, seed, target="sin"):
     Raises
     ------
     InputError
+        For an argument that can't be used.
+
+    Notes
+    -----
+    Paper A (arXiv 2605.25939) samples x uniformly; the interval and the targets are ours.
     """
     checks.choice("target", target, TARGETS)
     random = np.random.default_rng(checks.seed(seed))

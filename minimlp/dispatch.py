@@ -12,7 +12,7 @@ import numpy as np
 
 from . import checks, gaussian, loss, structural, train as training, transport
 
-# modules; the first that has the name
+# the modules of each; of those that have a function's name the first is taken
 BACKENDS = {"cpu": ("training", "objective", "transport", "simd", "cpu"), "gpu": ("gpu_twins",)}
 
 
@@ -65,6 +65,7 @@ def leaves(arguments):
 
 
 def on_host(backend, arguments):
+    """The arguments, if none lies on a GPU."""
     if any(map(checks.is_on_device, leaves(arguments))):
         raise checks.InputError(f"backend = {backend!r}: the arrays lie on a GPU; take backend = 'gpu' "
                                 "or copy them to the host")
@@ -91,24 +92,27 @@ def alike(backend, arguments):
     return map(convert, arguments)
 
 
+RAISES = "\n\nRaises\n------\nInputError\n"
+NOTES = "\n\nNotes\n-----\n"
+UNUSABLE = "    A ValueError that names the argument that can't be used, and its value."
+BACKEND = """
+
+Other Parameters
+----------------
+backend : {"numpy", "cpu", "gpu"}
+    What computes; "numpy" is the reference.  See `available_backends`."""
+POINTS = "\n\nOne-dimensional points may be given as (N,)."
+
+
 def documented(reference):
     """Gives a public function the reference's documentation, and says what it adds."""
     def decorate(function):
-        function.__doc__ = (reference.__doc__ or "").rstrip() + """
-
-    Raises
-    ------
-    InputError
-        A ValueError that names the argument that can't be used, and its value.
-        One-dimensional points may be given as (N,).
-"""
-        if "backend" in inspect.signature(function).parameters:
-            function.__doc__ += """
-    Other Parameters
-    ----------------
-    backend : {"numpy", "cpu", "gpu"}
-        What computes; "numpy" is the reference.  See `available_backends`.
-"""
+        parameters = inspect.signature(function).parameters
+        text, _, notes = inspect.cleandoc(reference.__doc__ or "").partition(NOTES)
+        text, _, own = text.partition(RAISES)
+        function.__doc__ = (text + (BACKEND if "backend" in parameters else "")
+                            + RAISES + UNUSABLE + ("\n" + own if own else "")
+                            + NOTES + notes + (POINTS if {"x", "prototypes"} & set(parameters) else ""))
         return function
     return decorate
 
@@ -146,24 +150,26 @@ def backward(params, x, hidden, d_output, d_hidden=0.0, backend="numpy"):
     return implementation(gaussian.backward, backend)(params, x, hidden, d_output, d_hidden)
 
 
-@documented(structural.softmin)
-def softmin(prototypes, x, temperature, offsets=None, backend="numpy"):
+def checked_softmin(prototypes, x, temperature, offsets=None):
+    """The arguments of softmin, and the shape as which the prototypes were given: that of their gradient."""
     shape = checks.as_array("prototypes", prototypes).shape
     prototypes, x = checks.two_sets(prototypes, x)
     if offsets is not None:
         offsets = checks.array("offsets", offsets, (len(prototypes),))
-    temperature = checks.temperature("temperature", temperature, prototypes, x)
-    values, gradient, nearest, distance = implementation(structural.softmin, backend)(
-        prototypes, x, temperature, offsets)
+    return (prototypes, x, checks.temperature("temperature", temperature, prototypes, x), offsets), shape
+
+
+@documented(structural.softmin)
+def softmin(prototypes, x, temperature, offsets=None, backend="numpy"):
+    arguments, shape = checked_softmin(prototypes, x, temperature, offsets)
+    values, gradient, nearest, distance = implementation(structural.softmin, backend)(*arguments)
     return values, gradient.reshape(shape), nearest, distance
 
 
 @documented(structural.coverage)
 def coverage(prototypes, x, temperature, backend="numpy"):
-    shape = checks.as_array("prototypes", prototypes).shape
-    prototypes, x = checks.two_sets(prototypes, x)
-    temperature = checks.temperature("temperature", temperature, prototypes, x)
-    value, gradient = implementation(structural.coverage, backend)(prototypes, x, temperature)
+    (*arguments, _), shape = checked_softmin(prototypes, x, temperature)
+    value, gradient = implementation(structural.coverage, backend)(*arguments)
     return value, gradient.reshape(shape)
 
 
@@ -182,15 +188,11 @@ def balanced(prototypes, x, temperature, offsets=None, iterations=transport.ITER
 
 
 def transported(reference, prototypes, x, temperature, offsets, iterations, tolerance, backend):
-    shape = checks.as_array("prototypes", prototypes).shape
-    prototypes, x = checks.two_sets(prototypes, x)
-    if offsets is not None:
-        offsets = checks.array("offsets", offsets, (len(prototypes),))
-    temperature = checks.temperature("temperature", temperature, prototypes, x)
+    """Either form of balanced coverage: the two have the same arguments."""
+    arguments, shape = checked_softmin(prototypes, x, temperature, offsets)
     iterations = checks.count("iterations", iterations)
-    tolerance = checks.marginal_tolerance(tolerance, prototypes, x)
-    value, gradient, *rest = implementation(reference, backend)(
-        prototypes, x, temperature, offsets, iterations, tolerance)
+    tolerance = checks.marginal_tolerance(tolerance, *arguments[:2])
+    value, gradient, *rest = implementation(reference, backend)(*arguments, iterations, tolerance)
     return value, gradient.reshape(shape), *rest
 
 
@@ -227,6 +229,7 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
 
 
 def checked_problem(params, x, y, coefficients, temperatures, extra, annealed=False):
+    """The arguments of the objective, which fit each other and hold a temperature for each active loss."""
     x = checks.points("x", x)
     y = checks.array("y", y, (len(x),))
     params = checks.params(params, x.shape[1])

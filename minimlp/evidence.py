@@ -45,6 +45,7 @@ class Descent:
 
 
 def along(start, direction, bend, step):
+    """The network at theta(s) = start + s direction + s^2 bend, s the step."""
     return with_vector(start, start.to_vector() + step * direction + step * step * bend)
 
 
@@ -173,8 +174,8 @@ def escape(wide, at, x, y, copy, vectors, loss):
     h, _, _ = unit_derivatives(with_units(wide, moved, np.zeros(len(moved))), x)
     correlation = np.einsum("i,ij->j", d_output, h)
     curvature = np.einsum("i,ij->j", d2_output, h * h)
-    told = np.abs(correlation) > 1e-11 * np.einsum("i,ij->j", np.abs(d_output), np.abs(h))
-    gain = np.where(told, correlation ** 2 / np.maximum(curvature, 1e-300), 0)
+    clear = np.abs(correlation) > 1e-11 * np.einsum("i,ij->j", np.abs(d_output), np.abs(h))
+    gain = np.where(clear, correlation ** 2 / np.maximum(curvature, 1e-300), 0)
     best = np.argmax(gain)
     if gain[best] == 0:
         return None
@@ -222,9 +223,8 @@ class Probe:
         return f"{self.restarts} restarts within {self.radius:.2g} found nothing lower ({self.lowest:+.1e})"
 
 
-def probe(params, x, y, loss="square", seed=0, radii=RADII):
-    """Look for a lower loss near a point: bounded L-BFGS from random starts in smaller and
-    smaller boxes; see `Probe`."""
+def probe(params, x, y, loss="square", radii=RADII):
+    """Look for a lower loss near a point, by L-BFGS from random starts in smaller and smaller boxes."""
     from scipy import optimize
 
     theta = params.to_vector()
@@ -232,7 +232,7 @@ def probe(params, x, y, loss="square", seed=0, radii=RADII):
     def function(t):
         return value_and_gradient(with_vector(params, t), x, y, loss)
 
-    value, random = function(theta)[0], np.random.default_rng(seed)
+    value, random = function(theta)[0], np.random.default_rng(0)
     for radius in radii:
         box, lowest = np.column_stack([theta - radius, theta + radius]), np.inf
         for start in theta + random.uniform(-radius, radius, (RESTARTS, len(theta))):

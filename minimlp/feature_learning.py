@@ -9,12 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from . import checks
-from .mixture import labelled, noise
-from .risk_flow import network
+from .mixture import checked_scales, labelled
+from .risk_flow import relu_network
 
 
 def alignment(params, x, y, label=1):
-    """psi_j, the cosine of w_j and the sum of the class's samples (E15).
+    """How well each unit of a class is aligned with the sum of the class's samples (E15).
+
+        psi_j = <w_j, x_+> / (||w_j|| ||x_+||),   x_+ = sum of the samples with y_i = +1
 
     Parameters
     ----------
@@ -27,22 +29,28 @@ def alignment(params, x, y, label=1):
     Returns
     -------
     array (h,)
-        nan for the units that are not of the class: v_j of the other sign, or not active on
-        any of its samples; and where either has no direction.
+        psi; nan for the units that are not of the class: v_j of the other sign, or not active on
+        any of its samples; and where w_j or x_+ has no direction.
 
     Raises
     ------
     InputError
+        For an argument that can't be used.
+
+    Notes
+    -----
+    Paper C (arXiv 2602.00827).
     """
     x, y = labelled(x, y)
-    params, total = network(params, x.shape[1]), class_sum(x, y, of_class(label))
+    params, total = relu_network(params, x.shape[1]), class_sum(x, y, checked_label(label))
     size = np.linalg.norm(params.w, axis=1) * np.linalg.norm(total)
-    told = units_of(params, x, y, label) & (size > 0)
-    psi = np.einsum("jk,k->j", params.w, total) / np.where(told, size, 1)
-    return np.where(told, np.clip(psi, -1, 1), np.nan)
+    defined = units_of(params, x, y, label) & (size > 0)
+    psi = np.einsum("jk,k->j", params.w, total) / np.where(defined, size, 1)
+    return np.where(defined, np.clip(psi, -1, 1), np.nan)
 
 
-def of_class(label):
+def checked_label(label):
+    """The label of a class, +1 or -1."""
     if label not in (1, -1):
         raise checks.InputError(f"label = {checks.short(label)}: expected 1 or -1")
     return label
@@ -72,15 +80,21 @@ def effective_predictor(params, x, y, label=1):
     Returns
     -------
     array (d,)
+        w_+.
 
     Raises
     ------
     InputError
-        If all units of the class are dead: the predictor is not defined.
+        For an argument that can't be used, and if all units of the class are dead: the predictor is
+        not defined.
+
+    Notes
+    -----
+    Paper C (arXiv 2602.00827): where all units of the class are active, their part of f is w_+ . x.
     """
     x, y = labelled(x, y)
-    params = network(params, x.shape[1])
-    chosen = units_of(params, x, y, of_class(label))
+    params = relu_network(params, x.shape[1])
+    chosen = units_of(params, x, y, checked_label(label))
     if not chosen.any():
         raise checks.InputError(f"params: no unit with v of the sign of {label:+d} is active on a sample "
                                 "of that class; its effective predictor is not defined")
@@ -99,21 +113,30 @@ def error_at(angle, kappa, sigma):
 
 
 def linear_error(v, s, kappa, sigma):
-    """E(v) = Phi(-kappa <s, v> / (sigma ||v||)): how often v . x < 0 in the class (E15).
+    """The error of a linear predictor in a class: how often v . x < 0 (E15).
+
+        E(v) = Phi(-kappa <s, v> / (sigma ||v||)),   Phi the standard normal distribution
 
     Parameters
     ----------
     v, s : array (d,)
         The predictor; the direction of the class's mean: s_plus, or -s_minus.
     kappa, sigma : float
+        The mixture's, as in `mixture`.
 
     Returns
     -------
     float
+        Between 0 and 1.
 
     Raises
     ------
     InputError
+        For an argument that can't be used.
+
+    Notes
+    -----
+    Paper C (arXiv 2602.00827).
     """
     [v, s], kappa, sigma = geometry(kappa, sigma, v=v, s=s)
     return error_at(angle_between(v, s), kappa, sigma)
@@ -130,27 +153,36 @@ def geometry(kappa, sigma, **vectors):
             raise checks.InputError(f"{name} is 0: it has no direction")
         value = value / np.abs(value).max()
         checked.append(value / np.linalg.norm(value))
-    return checked, *noise(kappa, sigma)
+    return checked, *checked_scales(kappa, sigma)
 
 
 def bayes_error(kappa, sigma, angle=0.0):
-    """Phi(-kappa |cos(angle / 2)| / sigma), the least error of the mixture (E15).
+    """The least error that a classifier of the mixture can have (E15).
+
+        Bayes error = Phi(-kappa |cos(angle / 2)| / sigma)
 
     Parameters
     ----------
     kappa, sigma : float
+        The mixture's, as in `mixture`.
     angle : float
-        Between s_plus and s_minus.
+        Between s_plus and s_minus, in radians.
 
     Returns
     -------
     float
+        Between 0 and 1/2.
 
     Raises
     ------
     InputError
+        For an argument that can't be used.
+
+    Notes
+    -----
+    Ours, for paper C's mixture: the plane halfway between the two means.
     """
-    kappa, sigma = noise(kappa, sigma)
+    kappa, sigma = checked_scales(kappa, sigma)
     return error_at(0.0, kappa * abs(cos(checks.number("angle", angle) / 2)), sigma)
 
 
@@ -170,6 +202,7 @@ def over_alignment(v, total, s, kappa, sigma):
     v, total, s : array (d,)
         w_+, x_+ and s_+; for the class -1 its own, with s = -s_minus.
     kappa, sigma : float
+        The mixture's, as in `mixture`.
 
     Returns
     -------
@@ -179,6 +212,11 @@ def over_alignment(v, total, s, kappa, sigma):
     Raises
     ------
     InputError
+        For an argument that can't be used.
+
+    Notes
+    -----
+    Paper C (arXiv 2602.00827).
     """
     directions, kappa, sigma = geometry(kappa, sigma, v=v, total=total, s=s)
     return error_at(best_in_cone(*directions), kappa, sigma) - error_at(0.0, kappa, sigma)
@@ -194,6 +232,7 @@ def over_fitting(v, total, s, kappa, sigma):
     v, total, s : array (d,)
         As in `over_alignment`.
     kappa, sigma : float
+        The mixture's, as in `mixture`.
 
     Returns
     -------
@@ -203,6 +242,11 @@ def over_fitting(v, total, s, kappa, sigma):
     Raises
     ------
     InputError
+        For an argument that can't be used.
+
+    Notes
+    -----
+    Paper C (arXiv 2602.00827).
     """
     directions, kappa, sigma = geometry(kappa, sigma, v=v, total=total, s=s)
     best, own = best_in_cone(*directions), angle_between(directions[0], directions[2])
@@ -210,7 +254,7 @@ def over_fitting(v, total, s, kappa, sigma):
 
 
 class NetworkError(NamedTuple):
-    """A network's error on a sample of test points.
+    """A network's error on a sample of test points: what `network_error` returns.
 
     Attributes
     ----------
@@ -229,7 +273,9 @@ class NetworkError(NamedTuple):
 
 
 def network_error(output, y):
-    """The share of test points that a network gets wrong, by Monte Carlo (ours).
+    """The share of test points that a network gets wrong, by Monte Carlo.
+
+        error = (1/m) |{i : y_i f_i <= 0}|,   standard error = sqrt(error (1 - error) / m)
 
     Parameters
     ----------
@@ -243,6 +289,11 @@ def network_error(output, y):
     Raises
     ------
     InputError
+        For an argument that can't be used.
+
+    Notes
+    -----
+    Ours.
     """
     output = checks.array("output", output, (None,), real=True)
     y = checks.array("y", y, output.shape, real=True)

@@ -6,20 +6,19 @@ import numpy as np
 
 from . import checks
 from .gaussian import backward, forward, prototypes, prototypes_backward
-from .loss import fit
-from .structural import coverage, overlap, separation
-from .transport import balanced, tolerance_in
+from .loss import fit, losses_of_prototypes
+from .structural import overlap
 
 
 class Force(NamedTuple):
-    """Force of one loss on the prototypes.
+    """Force of one loss on the prototypes, as `forces` defines it (E8).
 
     Attributes
     ----------
     direct : array (M, d)
         -dL/dp_j at fixed w, in the units of L over those of x.
     through_weights : array (M, d)
-        dp_j/dt of the gradient flow of L on w and b together.
+        dp_j/dt of the gradient flow of L on w and b together, in the units of x over those of time.
     """
 
     direct: np.ndarray
@@ -54,6 +53,11 @@ def forces(params, x, temperatures, y=None):
     Raises
     ------
     InputError
+        For an argument that can't be used, and for a unit with w_j = 0.
+
+    Notes
+    -----
+    Ours.
     """
     x = checks.points("x", x)
     params = checks.at_finite_prototypes(checks.params(params, x.shape[1]))
@@ -61,10 +65,8 @@ def forces(params, x, temperatures, y=None):
     p = prototypes(params)
     output, hidden = forward(params, x)
 
-    losses = {"coverage": lambda tau: coverage(p, x, tau), "separation": lambda tau: separation(p, tau),
-              "balanced": lambda tau: balanced(p, x, tau, tolerance=tolerance_in(p))}
-    gradients = {name: prototypes_backward(params, p, losses[name](temperatures[name])[1])
-                 for name in losses if name in temperatures}
+    gradients = {name: prototypes_backward(params, p, loss(p)[1])
+                 for name, loss in losses_of_prototypes(x, temperatures).items() if name in temperatures}
     _, d_hidden = overlap(hidden)
     gradients["overlap"] = backward(params, x, hidden, np.zeros_like(output), d_hidden)
     if y is not None:

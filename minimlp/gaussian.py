@@ -13,7 +13,7 @@ import numpy as np
 
 
 class Params(NamedTuple):
-    """Parameters of the Gaussian MLP (E1).
+    """Parameters of the Gaussian MLP (E1): M units in d dimensions (paper A).
 
     Attributes
     ----------
@@ -71,11 +71,13 @@ class Params(NamedTuple):
 
 
 def init_params(x, width, seed):
-    """Random start of the study (ours): units of every width, prototypes in the cube.
+    """Random start of the study: units of several widths, prototypes (E2) in the cube.
 
-    |w_j| ~ U(2, 6) with a random sign, p_j ~ U(-1, 1)^d, b_j = -w_j p_j,
-    v_j ~ N(0, 1/M), c = 0, drawn in this order.  The prototypes do not look at
-    x: scale data to [-1, 1] first.
+        |w_j| ~ U(2, 6) with a random sign,   p_j ~ U(-1, 1)^d,   b_j = -w_j p_j
+        v_j ~ N(0, 1/M),   c = 0
+
+    drawn in the order |w|, sign, p, v.  The prototypes do not look at x: scale data to
+    [-1, 1] first.
 
     Parameters
     ----------
@@ -88,6 +90,11 @@ def init_params(x, width, seed):
     Returns
     -------
     Params
+        In the type of x.
+
+    Notes
+    -----
+    Ours.
     """
     random = np.random.default_rng(seed)
     dimensions = x.shape[1]
@@ -156,7 +163,12 @@ def backward(params, x, hidden, d_output, d_hidden=0.0):
     Returns
     -------
     Params
-        The gradient: each array shaped as its parameter.
+        The gradient: each array shaped as its parameter, in the units of L over those of the
+        parameter.
+
+    Notes
+    -----
+    Ours: the chain rule through paper A's network.
     """
     z = preactivation(params, x)
     d_response = d_output[:, None] * params.v + d_hidden
@@ -178,6 +190,10 @@ def prototypes(params):
     -------
     array (M, d)
         In the units of x.
+
+    Notes
+    -----
+    Paper A (arXiv 2605.25939) for d = 1.
     """
     return -params.b / params.w[:, None]
 

@@ -1,8 +1,4 @@
-"""Checking a hand-written gradient: central differences, random directions, the complex step.
-
-    central difference  (f(t + h e) - f(t - h e)) / 2h    error ~ h^2 f''' / 6 + eps f / h
-    complex step        Im f(t + i h e) / h, h = 1e-30    error ~ eps, where f takes complex input
-"""
+"""Checking a hand-written gradient: central differences, random directions, the complex step."""
 
 import warnings
 from dataclasses import dataclass, field
@@ -10,9 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .checks import InputError, array, as_array, count, params, short
-from .checks import function as checked_function
-from .checks import seed as checked_seed
+from . import checks
 from .gaussian import Params
 
 COMPLEX_STEP = 1e-30
@@ -20,14 +14,16 @@ COORDINATE_LIMIT = 400      # beyond it: random directions, and this many sample
 
 
 def relative_error(a, b):
-    """max|a - b| / max(max|b|, floor), floor 1e-300 in float64 and 1e-30 in float32.
+    """How far an array is from its reference, in shares of the reference's largest entry.
+
+        error = max|a - b| / max(max|b|, floor),   floor 1e-300 in float64, 1e-30 in float32
 
     Parameters
     ----------
-    a : array
+    a : array of any shape
         What is judged.
-    b : array
-        The reference, shaped like a.
+    b : array of a's shape
+        The reference.
 
     Returns
     -------
@@ -38,13 +34,17 @@ def relative_error(a, b):
     ------
     InputError
         If the shapes differ or are empty, or these are no numbers.
+
+    Notes
+    -----
+    Ours.
     """
     a, b = (numbers.astype(float) if numbers.dtype.kind in "biu" else numbers
-            for numbers in (as_array("a", a), as_array("b", b)))
+            for numbers in (checks.as_array("a", a), checks.as_array("b", b)))
     if a.dtype.kind not in "fc" or b.dtype.kind not in "fc":
-        raise InputError(f"a has type {a.dtype} and b {b.dtype}: expected numbers")
+        raise checks.InputError(f"a has type {a.dtype} and b {b.dtype}: expected numbers")
     if a.shape != b.shape or a.size == 0:
-        raise InputError(f"a has shape {a.shape} and b {b.shape}: expected the same, not empty")
+        raise checks.InputError(f"a has shape {a.shape} and b {b.shape}: expected the same, not empty")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return float("inf")
     floor = 1e-30 if np.float32 in (a.dtype, b.dtype) else 1e-300
@@ -123,6 +123,9 @@ class GradientReport:
 def check_gradient(function, theta, steps=10.0 ** np.arange(-1, -11, -1), directions=16, seed=0):
     """Compare a function's gradient with what its values say.
 
+        central difference  (f(t + h e) - f(t - h e)) / 2h    error ~ h^2 f''' / 6 + eps f / h
+        complex step        Im f(t + i h e) / h, h = 1e-30    error ~ eps, where f takes complex input
+
     Parameters
     ----------
     function : function of theta
@@ -148,37 +151,38 @@ def check_gradient(function, theta, steps=10.0 ** np.arange(-1, -11, -1), direct
     ------
     InputError
         If the gradient is not shaped like theta, or an argument is none of the above.
+
+    Notes
+    -----
+    The complex step is Squire and Trapp's (1998, SIAM Review 40); the choice of the central step and
+    the search for the wrong term are ours.
     """
-    count("directions", directions)
-    steps = array("steps", steps, (None,), real=True)
+    checks.count("directions", directions)
+    steps = checks.array("steps", steps, (None,), real=True)
     if len(steps) < 2 or not np.all(steps > 0):
-        raise InputError(f"steps = {short(steps)}: expected at least two, greater than 0")
-    checked_function("function", function)
+        raise checks.InputError(f"steps = {checks.short(steps)}: expected at least two, greater than 0")
+    checks.function("function", function)
     vector, rebuild = flatten(theta)
     analytic = flat_gradient(evaluate(function, rebuild(vector.copy())), theta)
-    random = np.random.default_rng(checked_seed(seed))
-    coordinates = np.arange(vector.size)
-    notes = []
-    if vector.size > COORDINATE_LIMIT:
-        coordinates = np.sort(random.choice(vector.size, COORDINATE_LIMIT, replace=False))
-        notes.append(f"{COORDINATE_LIMIT} of {vector.size} coordinates, sampled")
-
-    probe = Probe(lambda t: function(rebuild(t)), vector, max(1.0, np.abs(vector).max()))
-    found = probe.derivatives([unit(vector, k) for k in coordinates], steps)
+    random = np.random.default_rng(checks.seed(seed))
+    coordinates, notes = sampled(vector.size, random)
+    differences = Differences(lambda t: function(rebuild(t)), vector)
+    found = differences.along([axis(vector, k) for k in coordinates], steps)
     given = analytic[coordinates]
     step_errors = np.array([relative_error(given, slopes) for slopes in found.by_step])
     errors = {"central": float(step_errors[found.step])}
+    zero = not found.best.any()
     if found.why_not_complex:
         notes.append(f"no complex step: {found.why_not_complex}")
     else:
         errors["complex"] = relative_error(given, found.best)
-    if vector.size > COORDINATE_LIMIT:
+    if len(coordinates) < vector.size:
         tries = [normalised(random.normal(size=vector.size)) for _ in range(directions)]
-        along = probe.derivatives(tries, steps).best
-        errors["directions"] = relative_error(np.array(tries) @ analytic, along)
-    zero = not found.best.any() and ("directions" not in errors or not along.any())
+        slopes = differences.along(tries, steps).best
+        errors["directions"] = relative_error(np.array(tries) @ analytic, slopes)
+        zero = zero and not slopes.any()
     if zero:
-        errors = {method: float(np.abs(analytic).max()) for method in errors}
+        errors = dict.fromkeys(errors, float(np.abs(analytic).max()))
 
     difference = given - found.best
     k = np.argmax(np.where(np.isfinite(difference), np.abs(difference), np.inf))
@@ -188,6 +192,14 @@ def check_gradient(function, theta, steps=10.0 ** np.arange(-1, -11, -1), direct
     if found.terms and report.error > 1e-6:
         report.term, report.explained, report.factor = culprit(difference, found.terms)
     return report
+
+
+def sampled(size, random):
+    """The coordinates to check one by one, and a note if these are not all."""
+    if size <= COORDINATE_LIMIT:
+        return np.arange(size), []
+    return (np.sort(random.choice(size, COORDINATE_LIMIT, replace=False)),
+            [f"{COORDINATE_LIMIT} of {size} coordinates, sampled"])
 
 
 class Derivatives(NamedTuple):
@@ -201,20 +213,20 @@ class Derivatives(NamedTuple):
     why_not_complex: str
 
 
-class Probe:
-    """Evaluates a function around a point."""
+class Differences:
+    """Differences of a function around theta; central steps are relative to max(1, max|theta|)."""
 
-    def __init__(self, function, theta, scale):
-        self.function, self.theta, self.scale = function, theta, scale
+    def __init__(self, function, theta):
+        self.function, self.theta, self.scale = function, theta, max(1.0, np.abs(theta).max())
 
-    def derivatives(self, directions, steps):
-        """By the complex step, and by central differences at the step nearest to it.
+    def along(self, directions, steps):
+        """Derivatives by the complex step, and by central differences at the step nearest to it.
 
         Without a complex step, the central step that the next one changes least is taken.
         Neither choice looks at the given gradient: a wrong one would be flattered by a
         step that happens to err its way.
         """
-        rows = [[self.difference(direction, step * self.scale) for direction in directions]
+        rows = [[self.central(direction, step * self.scale) for direction in directions]
                 for step in steps]
         by_step = [np.array([slope for slope, _ in row]) for row in rows]
         exact, why_not = self.complex(directions)
@@ -232,14 +244,15 @@ class Probe:
                  for name in rows[step][0][1]}
         return Derivatives(by_step[step] if why_not else exact, by_step, step, terms, why_not)
 
-    def difference(self, direction, h):
+    def central(self, direction, h):
+        """(f(t + h e) - f(t - h e)) / 2h of the value, and of each term by name."""
         ahead, behind = self.theta + h * direction, self.theta - h * direction
         span = (ahead - behind) @ direction         # what h became in floating point
         high, _, more = evaluate(self.function, ahead)
         low, _, less = evaluate(self.function, behind)
         if more.keys() != less.keys():
-            raise InputError(f"terms are {short(list(more))} and {short(list(less))} next to each "
-                             "other: expected the same names everywhere")
+            raise checks.InputError(f"terms are {checks.short(list(more))} and {checks.short(list(less))} next "
+                                    "to each other: expected the same names everywhere")
         return (high - low) / span, {name: (more[name] - less[name]) / span for name in more}
 
     def complex(self, directions):
@@ -277,10 +290,10 @@ def culprit(difference, terms):
 def flatten(theta):
     """theta as a vector, and the way back."""
     if isinstance(theta, Params):
-        theta = params(theta)
+        theta = checks.params(theta)
         return theta.to_vector(), lambda vector: Params.from_vector(vector, like=theta)
-    theta = as_array("theta", theta)
-    vector = array("theta", theta.ravel(), (None,), real=True)
+    theta = checks.as_array("theta", theta)
+    vector = checks.array("theta", theta.ravel(), (None,), real=True)
     return vector.copy(), lambda vector: vector.reshape(theta.shape)
 
 
@@ -288,30 +301,31 @@ def evaluate(function, theta):
     """(value, gradient, terms) of a function at theta; terms are {} if it returns none."""
     result = function(theta)
     if not isinstance(result, tuple) or len(result) not in (2, 3):
-        raise InputError(f"the function returned {short(result)}: expected (value, gradient) or "
-                         "(value, gradient, terms)")
+        raise checks.InputError(f"the function returned {checks.short(result)}: expected (value, gradient) "
+                                "or (value, gradient, terms)")
     value, gradient, terms = (*result, {})[:3]
     if not hasattr(terms, "keys"):
-        raise InputError(f"terms = {short(terms)}: expected a mapping of names to numbers")
+        raise checks.InputError(f"terms = {checks.short(terms)}: expected a mapping of names to numbers")
     for name, number in {"value": value, **terms}.items():
         if np.ndim(number) or np.asarray(number).dtype.kind not in "iuf":
-            raise InputError(f"the function returned {name} = {short(number)}: expected one number")
+            raise checks.InputError(f"the function returned {name} = {checks.short(number)}: expected one number")
     return value, gradient, terms
 
 
 def flat_gradient(result, theta):
+    """The gradient in what `evaluate` returned, as a vector, if it is shaped like theta."""
     gradient = result[1]
     if isinstance(theta, Params):
         if not isinstance(gradient, Params):
-            raise InputError(f"the gradient is {short(gradient)}: expected Params, as theta")
+            raise checks.InputError(f"the gradient is {checks.short(gradient)}: expected Params, as theta")
         shapes = [np.shape(array) for array in gradient], [np.shape(array) for array in theta]
     else:
-        shapes = as_array("the gradient", gradient).shape, np.shape(theta)
+        shapes = checks.as_array("the gradient", gradient).shape, np.shape(theta)
     if shapes[0] != shapes[1]:
-        raise InputError(f"the gradient has shape {shapes[0]}: expected theta's, {shapes[1]}")
+        raise checks.InputError(f"the gradient has shape {shapes[0]}: expected theta's, {shapes[1]}")
     gradient = gradient.to_vector() if isinstance(gradient, Params) else np.ravel(gradient)
     if gradient.dtype.kind not in "iuf":
-        raise InputError(f"the gradient has type {gradient.dtype}: expected real numbers")
+        raise checks.InputError(f"the gradient has type {gradient.dtype}: expected real numbers")
     return gradient
 
 
@@ -325,7 +339,8 @@ def name_of(theta, position):
         position -= np.size(array)
 
 
-def unit(theta, position):
+def axis(theta, position):
+    """The unit vector along one coordinate."""
     direction = np.zeros_like(theta)
     direction[position] = 1
     return direction

@@ -16,7 +16,7 @@ LENGTH, HALVINGS = 0.1, 6       # of the first move of the copies, halved until 
 
 @dataclass(frozen=True)
 class Growth:
-    """A network with one unit more, trained on.
+    """A network with one unit more, trained on: what `grow` returns.
 
     Attributes
     ----------
@@ -44,7 +44,8 @@ class Growth:
 def grow(params, x, y, loss="square", method="splitting", evaluations=100, seed=0):
     """Add a unit to a trained network and train on.
 
-    "splitting" takes the unit and the direction e, H e = lambda e, of the largest promise
+    "splitting" takes the unit and the direction e of its inner Hessian (E11), H e = lambda e, whose
+    split (E10) promises the largest decrease (E12):
 
         1/4 s^2 |lambda|  for lambda < 0, halves that move apart, mu = (1/2, 1/2)
         1/5 s^2 lambda    for lambda > 0, mu = (2, -1) and moves in the ratio 1 : 2
@@ -74,6 +75,7 @@ def grow(params, x, y, loss="square", method="splitting", evaluations=100, seed=
     Raises
     ------
     InputError
+        For an argument that can't be used, and for relu.
 
     Notes
     -----

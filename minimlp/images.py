@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from . import checks
-from .checks import InputError
 from .dispatch import init_params, train
+from .errors import InputError
 
 PATCH = 8                                           # pixels a side
 CENTRES = {"face": (115, 132), "flag": (60, 60)}    # row and column in the halved photograph

@@ -14,6 +14,7 @@ from .loss import LOSSES
 
 TOLERANCE = 1e-10       # a gradient norm that counts as zero
 MARGIN = 1e-7           # an eigenvalue under this share of the largest counts as zero, as one under TOLERANCE
+LONGEST = 0.3           # step towards a saddle
 
 
 def network_of(params):
@@ -112,7 +113,7 @@ def value_and_gradient(params, x, y, loss="square"):
 
 @dataclass(frozen=True)
 class StationaryPoint:
-    """Where a search ended, and what the Hessian says of it.
+    """Where `find_stationary_point` ended, and what the Hessian says of it.
 
     Attributes
     ----------
@@ -120,8 +121,9 @@ class StationaryPoint:
     value : float
         The loss there.
     gradient_norm : float
-    eigenvalues : array (T,)
-        Of the Hessian, increasing.
+        Euclidean, over all parameters.
+    eigenvalues : array (T,) or None
+        Of the Hessian over all T parameters, increasing; None where it is not finite.
     margin : float
         min|eigenvalue| / max|eigenvalue|: how far from degenerate the point is.
     kind : {"minimum", "saddle", "maximum", "degenerate", "not stationary"}
@@ -155,6 +157,8 @@ def stationary_point(params, x, y, loss="square"):
 def find_stationary_point(params, x, y, loss="square", saddle=False, steps=200):
     """The minimum downhill of these parameters, or a saddle near them.
 
+        dL/dtheta = 0 to 1e-10,   theta all parameters,   L the fit (E3) or the logistic loss (E14)
+
     A minimum by scipy's trust region with our gradient and Hessian; a saddle by following the
     Hessian's lowest eigenvector uphill and all others downhill (Cerjan and Miller 1981).  Either
     is followed by Newton's steps as long as they halve the gradient.
@@ -167,6 +171,7 @@ def find_stationary_point(params, x, y, loss="square", saddle=False, steps=200):
     y : array (N,)
     loss : {"square", "logistic"}
     saddle : bool
+        Whether to look for one.
     steps : int
         At most so many before Newton's.
 
@@ -179,10 +184,11 @@ def find_stationary_point(params, x, y, loss="square", saddle=False, steps=200):
     Raises
     ------
     InputError
+        For an argument that can't be used.
 
     Notes
     -----
-    Tolerances are absolute: scale x and y to order 1.
+    Ours, but for the way to a saddle.  Tolerances are absolute: scale x and y to order 1.
     """
     from scipy import optimize
 
@@ -201,7 +207,7 @@ def find_stationary_point(params, x, y, loss="square", saddle=False, steps=200):
     return stationary_point(with_vector(params, theta), x, y, loss)
 
 
-def follow_lowest(at, theta, steps, longest=0.3):
+def follow_lowest(at, theta, steps):
     """Newton's steps of bounded length, uphill in the Hessian's lowest eigenvector."""
     for _ in range(steps):
         _, gradient, hessian = at(theta)
@@ -210,7 +216,7 @@ def follow_lowest(at, theta, steps, longest=0.3):
         curvatures, vectors = np.linalg.eigh(hessian)
         along = (gradient @ vectors) / np.maximum(np.abs(curvatures), 1e-3)
         along[0] = -along[0]
-        theta = theta - vectors @ along * min(1, longest / np.linalg.norm(along))
+        theta = theta - vectors @ along * min(1, LONGEST / np.linalg.norm(along))
     return theta
 
 

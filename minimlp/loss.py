@@ -101,6 +101,10 @@ def objective(params, x, y, coefficients, temperatures, extra=None):
     gradient : Params
     terms : dict of str to float
         Each active loss by name, "fit" first, without its coefficient.
+
+    Notes
+    -----
+    Paper A (arXiv 2605.25939); the formulas of the losses, and balanced coverage, are ours.
     """
     active = {name: weight for name, weight in coefficients.items() if weight != 0}
     output, hidden = forward(params, x)
@@ -112,11 +116,15 @@ def objective(params, x, y, coefficients, temperatures, extra=None):
         d_hidden = active["overlap"] * d_hidden
     gradient = backward(params, x, hidden, d_output, d_hidden)
 
-    losses = {"coverage": lambda p: coverage(p, x, temperatures["coverage"]),
-              "separation": lambda p: separation(p, temperatures["separation"]),
-              "balanced": lambda p: balanced(p, x, temperatures["balanced"], tolerance=tolerance_in(p))[:2],
-              **(extra or {})}
+    losses = {**losses_of_prototypes(x, temperatures), **(extra or {})}
     return structural_part(params, losses, active, terms, gradient)
+
+
+def losses_of_prototypes(x, temperatures):
+    """The losses of the prototypes alone, by name: functions of these (M, d), (value, gradient (M, d))."""
+    return {"coverage": lambda p: coverage(p, x, temperatures["coverage"]),
+            "separation": lambda p: separation(p, temperatures["separation"]),
+            "balanced": lambda p: balanced(p, x, temperatures["balanced"], tolerance=tolerance_in(p))[:2]}
 
 
 def structural_part(params, losses, active, terms, gradient):

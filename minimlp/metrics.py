@@ -30,7 +30,7 @@ def pairing(prototypes, x):
     Raises
     ------
     InputError
-        For fewer prototypes than samples, besides the usual.
+        For an argument that can't be used, and for fewer prototypes than samples.
 
     Notes
     -----
@@ -51,7 +51,7 @@ def pairing(prototypes, x):
 def reconstruction_error(prototypes, x):
     """Mean distance of samples and prototypes under the best one-to-one assignment.
 
-        min over one-to-one maps pi of (1/N) sum_i ||x_i - p_pi(i)||
+        error = min over one-to-one maps pi of (1/N) sum_i ||x_i - p_pi(i)||
 
     Parameters
     ----------
@@ -79,6 +79,8 @@ def reconstruction_error(prototypes, x):
 def specialization_ratio(prototypes, x):
     """The share of prototypes that are the nearest prototype of some sample.
 
+        ratio = (1/M) |{argmin_j ||x_i - p_j|| : i = 1, ..., N}|
+
     Parameters
     ----------
     prototypes : array (M, d)
@@ -88,6 +90,11 @@ def specialization_ratio(prototypes, x):
     -------
     float
         Between 1/M and 1.
+
+    Raises
+    ------
+    InputError
+        For an argument that can't be used.
 
     Notes
     -----
@@ -100,6 +107,8 @@ def specialization_ratio(prototypes, x):
 
 def hull_distance(prototypes, x):
     """Distance of each prototype to the convex hull of the samples; 0 inside.
+
+        distance_j = min over lambda >= 0 with sum_i lambda_i = 1 of ||sum_i lambda_i x_i - p_j||
 
     In d > 1 a non-negative least-squares problem for each prototype p: u >= 0 that
     minimises ||sum_i u_i (x_i - p)||^2 + (sum_i u_i - 1)^2.  For given proportions
@@ -115,6 +124,15 @@ def hull_distance(prototypes, x):
     -------
     array (M,)
         In the units of x; inside the hull 0 up to round-off.
+
+    Raises
+    ------
+    InputError
+        For an argument that can't be used.
+
+    Notes
+    -----
+    Ours.
     """
     from scipy.optimize import lsq_linear
 
@@ -138,6 +156,8 @@ def hull_distance(prototypes, x):
 def expelled_fraction(prototypes, x):
     """The share of prototypes outside the convex hull of the samples.
 
+        fraction = (1/M) |{j : hull_distance_j > 0}|
+
     In d > 1 a prototype within 1e-9 of the samples' largest extent counts as inside.
 
     Parameters
@@ -155,8 +175,12 @@ def expelled_fraction(prototypes, x):
     Raises
     ------
     InputError
-        For d >= N, besides the usual: there the hull is flat and everything is
-        outside; `hull_distance` says how far.
+        For an argument that can't be used, and for d >= N where d > 1: there the hull is
+        flat and everything is outside; `hull_distance` says how far.
+
+    Notes
+    -----
+    Paper A (arXiv 2605.25939) speaks of prototypes outside the hull; the share is ours.
     """
     prototypes, x = checks.two_sets(prototypes, x, real=True)
     samples, dimensions = x.shape

@@ -8,11 +8,12 @@ from . import checks
 
 
 class Mixture(NamedTuple):
-    """Samples of the two-class Gaussian mixture (E15).
+    """Samples of the two-class Gaussian mixture (E15), as `mixture` draws them.
 
     Attributes
     ----------
     x : array (n, d)
+        In the units of kappa and sigma.
     y : array (n,)
         +1 and -1 in turn.
     s_plus, s_minus : array (d,)
@@ -38,7 +39,7 @@ def mixture(size, dimensions, kappa, sigma, seed, angle=0.0):
         Distance of the means from the origin; standard deviation in every direction.
     seed : int, sequence of ints or numpy.random.Generator
     angle : float
-        Between s_plus and s_minus; in one dimension it must be 0.
+        Between s_plus and s_minus, in radians; in one dimension it must be 0.
 
     Returns
     -------
@@ -47,13 +48,14 @@ def mixture(size, dimensions, kappa, sigma, seed, angle=0.0):
     Raises
     ------
     InputError
+        For an argument that can't be used.
 
     Notes
     -----
     Paper C (arXiv 2602.00827); s_plus is the first axis, s_minus lies in the plane of the first two.
     """
     size, d = checks.count("size", size, least=2, most=10**7), checks.count("dimensions", dimensions, most=10**6)
-    kappa, sigma = noise(kappa, sigma)
+    kappa, sigma = checked_scales(kappa, sigma)
     angle = checks.number("angle", angle)
     if d == 1 and angle != 0:
         raise checks.InputError(f"angle = {angle}: in one dimension s_plus and s_minus are equal")
@@ -67,7 +69,7 @@ def mixture(size, dimensions, kappa, sigma, seed, angle=0.0):
     return Mixture(means + sigma * random.normal(size=(size, d)), y, s_plus, s_minus)
 
 
-def noise(kappa, sigma):
+def checked_scales(kappa, sigma):
     """Both positive, and neither so large that squares overflow."""
     for name, value in (("kappa", kappa), ("sigma", sigma)):
         checks.moderate(name, np.array(checks.positive(name, value)))
@@ -75,7 +77,9 @@ def noise(kappa, sigma):
 
 
 def separability(x, y):
-    """The constant of orthogonal separability, lambda = min over i, k of y_i y_k cos(x_i, x_k).
+    """The constant of orthogonal separability of labelled samples.
+
+        lambda = min over i, k of y_i y_k cos(x_i, x_k)
 
     Parameters
     ----------
@@ -86,12 +90,16 @@ def separability(x, y):
     Returns
     -------
     float
-        Between -1 and 1; paper C's theory assumes lambda > 0.
+        Between -1 and 1.
 
     Raises
     ------
     InputError
-        For a sample at the origin as well.
+        For an argument that can't be used, and for a sample at the origin.
+
+    Notes
+    -----
+    Paper C (arXiv 2602.00827), whose theory assumes lambda > 0.
     """
     x, y = labelled(x, y)
     norms = np.linalg.norm(x, axis=1)

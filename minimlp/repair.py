@@ -19,11 +19,11 @@ from .train import temperatures_at
 DIRECTIONS = ("inner Hessian", "random")
 EPSILON = 0.1           # each copy's move in (w, b)
 ACTS = (0.6, 0.8)       # when, as shares of the steps
-FARTHEST = 100.0        # move that is taken
+FARTHEST = 100.0        # move that is allowed
 
 
 class Act(NamedTuple):
-    """One act of repair.
+    """One act of repair: what `repair` returns.
 
     Attributes
     ----------
@@ -84,10 +84,11 @@ def repair(params, x, y, epsilon=EPSILON, direction="inner Hessian", seed=0):
     Raises
     ------
     InputError
+        For an argument that can't be used.
 
     Notes
     -----
-    A split keeps the function, handing over keeps it where two units answer alike, and the moves
+    Ours.  A split keeps the function, handing over keeps it where two units answer alike, and the moves
     change it at second order: `before` and `after` say by how much all of them did.
 
     Two halves at p +- delta share coverage's samples alike, and it changes by delta^2 - 2 (delta .
@@ -113,7 +114,7 @@ def repair(params, x, y, epsilon=EPSILON, direction="inner Hessian", seed=0):
 
 
 def moved_by(epsilon):
-    """The move of a birth; far ones only overflow."""
+    """epsilon as a float; refused beyond `FARTHEST`, where moves only overflow."""
     if checks.positive("epsilon", epsilon) > FARTHEST:
         raise checks.InputError(f"epsilon = {epsilon}: expected at most {FARTHEST:g}")
     return float(epsilon)
@@ -207,6 +208,11 @@ def train_with_repair(params, x, y, coefficients, temperatures, steps=2000, rate
     Raises
     ------
     InputError
+        For an argument that can't be used.
+
+    Notes
+    -----
+    Ours.
     """
     steps, every = checks.count("steps", steps, least=0), checks.count("every", every, least=0)
     if direction is not None:

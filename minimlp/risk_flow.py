@@ -35,7 +35,7 @@ def balanced_start(width, dimensions, alpha, seed, antisymmetric=False):
     seed : int, sequence of ints or numpy.random.Generator
     antisymmetric : bool
         Whether the second half of the units repeats the first with opposite signs, so that
-        f = 0 at the start (ours); the width must be even.
+        f = 0 at the start; the width must be even.
 
     Returns
     -------
@@ -45,6 +45,11 @@ def balanced_start(width, dimensions, alpha, seed, antisymmetric=False):
     Raises
     ------
     InputError
+        For an argument that can't be used.
+
+    Notes
+    -----
+    Paper C (arXiv 2602.00827); the antisymmetric start is ours.
     """
     h, d = checks.count("width", width, most=10**6), checks.count("dimensions", dimensions, most=10**6)
     alpha, antisymmetric = scale("alpha", alpha), checks.flag("antisymmetric", antisymmetric)
@@ -60,7 +65,7 @@ def balanced_start(width, dimensions, alpha, seed, antisymmetric=False):
 
 
 def scale(name, value):
-    """A positive number whose powers are numbers."""
+    """A positive number whose powers neither overflow nor vanish."""
     value = checks.positive(name, value)
     if not LEAST <= value <= MOST:
         raise checks.InputError(f"{name} = {value}: expected {LEAST:g} to {MOST:g}")
@@ -68,16 +73,17 @@ def scale(name, value):
 
 
 class Stop(NamedTuple):
-    """Where a training met a level.
+    """Where `train_to_risk` met a level.
 
     Attributes
     ----------
     kind : {"growth", "training", "validation", "time"}
+        Of the level: max_j ||w_j||^2, a risk on the samples trained on or on others, a time.
     level : float
     time : float
         Of the mean loss (E14); nan if the level was not reached.
     params : TwoLayer
-        At that time; all nan if the level was not reached.
+        At that time, in their own scale; all nan if the level was not reached.
     """
 
     kind: str
@@ -87,7 +93,7 @@ class Stop(NamedTuple):
 
 
 class Flow(NamedTuple):
-    """A training by gradient flow.
+    """A training by gradient flow: what `train_to_risk` returns.
 
     Attributes
     ----------
@@ -96,7 +102,7 @@ class Flow(NamedTuple):
     reached : bool
         Whether the last training risk was met within the limits; if not, the run has failed.
     risk, time : float
-        The last ones.
+        The last ones: the training risk (E14), and the time of the mean loss.
     steps : int
         Of the integrator, tried.
     """
@@ -152,15 +158,16 @@ def train_to_risk(params, x, y, target, validation=None, validation_levels=(), g
     Raises
     ------
     InputError
+        For an argument that can't be used, and for a start that is not balanced.
 
     Notes
     -----
-    Paper C (arXiv 2602.00827).  With c from theta the flow is at every time what sqrt(c) theta
-    has without c.
+    Paper C (arXiv 2602.00827); the integrator is ours.  With c from theta the flow is at every
+    time what sqrt(c) theta has without c.
     """
     x, y = labelled(x, y)
-    params = network(params, x.shape[1])
-    balanced(params)
+    params = relu_network(params, x.shape[1])
+    check_balance(params)
     levels = checked_levels(growth, target, validation_levels, times)
     if len(levels[2]) and validation is None:
         raise checks.InputError("validation = None: validation_levels need samples")
@@ -182,6 +189,7 @@ def train_to_risk(params, x, y, target, validation=None, validation_levels=(), g
 
 
 def checked_validation(validation, dimensions):
+    """Labelled samples of as many dimensions as those that are trained on."""
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise checks.InputError(f"validation = {checks.short(validation)}: expected samples and labels, (x, y)")
     x, y = labelled(*validation, names=("validation x", "validation y"))
@@ -191,6 +199,7 @@ def checked_validation(validation, dimensions):
 
 
 def compiled_flow():
+    """The compiled twin of `gradient_flow`, if it can be imported."""
     try:
         from .kernels import flow
     except ImportError as error:
@@ -284,7 +293,7 @@ class Watch:
 
 
 def distance(kind, level, time, params, x, y, validation, multiplier):
-    """How far a level is: in its logarithm, a time in its own units."""
+    """How far away a level still is, at most 0 where it is met: in logarithms, of a time as it is."""
     if kind == "time":
         return level - time
     if kind == "growth":
@@ -293,7 +302,7 @@ def distance(kind, level, time, params, x, y, validation, multiplier):
     return log(logistic(multiplier * forward(params, x)[0], y)[0]) - log(level)
 
 
-def network(params, dimensions):
+def relu_network(params, dimensions):
     """(E15)'s network in float64; refuses any other."""
     if not isinstance(params, TwoLayer) or params.activation != "relu" or params.b is not None \
             or params.c is not None:
@@ -304,7 +313,7 @@ def network(params, dimensions):
     return params._replace(w=checks.moderate("params.w", w), v=checks.moderate("params.v", v))
 
 
-def balanced(params):
+def check_balance(params):
     """Refuses a start that is not balanced: the compiled flow takes |v_j| for ||w_j||."""
     norms = np.linalg.norm(params.w, axis=1)
     off = np.abs(np.abs(params.v) - norms)

@@ -43,7 +43,7 @@ def split_neuron(params, unit, coefficients):
     Raises
     ------
     InputError
-        For relu as well, which has no curvature to split along.
+        For an argument that can't be used, and for relu, which has no curvature to split along.
 
     Notes
     -----
@@ -86,10 +86,11 @@ def inner_hessian(params, x, y, unit, loss="square"):
     Raises
     ------
     InputError
+        For an argument that can't be used, and for relu.
 
     Notes
     -----
-    Paper B: `v sum_i dL/df_i phi''(w . x_i) x_i x_i^T` for a unit without a bias.
+    Paper B (arXiv 2606.04327): `v sum_i dL/df_i phi''(w . x_i) x_i x_i^T` for a unit without a bias.
     """
     params, x, y = checks.problem(params, x, y, loss)
     return inner_hessian_and_floor(smooth(params), x, y, checks.unit(params, unit), loss)[0]
@@ -136,6 +137,7 @@ def plateau_table(inertia, coefficients):
     Raises
     ------
     InputError
+        For an argument that can't be used.
 
     Notes
     -----
@@ -153,7 +155,7 @@ def plateau_table(inertia, coefficients):
 
 @dataclass(frozen=True)
 class SplitReport:
-    """What a split of a stationary point is, why, and the evidence.
+    """What a split of a stationary point is, why, and the evidence: what `classify_split` returns.
 
     Attributes
     ----------
@@ -218,6 +220,7 @@ def classify_split(params, x, y, unit, coefficients, loss="square"):
     x : array (N, d)
     y : array (N,)
     unit : int
+        j.
     coefficients : array (k,)
         mu; their sum is 1.
     loss : {"square", "logistic"}
@@ -229,8 +232,8 @@ def classify_split(params, x, y, unit, coefficients, loss="square"):
     Raises
     ------
     InputError
-        Where there is nothing to say: relu, a point that is not stationary, a unit with output
-        weight 0, units that are duplicates already.
+        For an argument that can't be used, and where there is nothing to say: relu, a point that is
+        not stationary, a unit with output weight 0, units that are duplicates already.
 
     Notes
     -----
@@ -292,7 +295,7 @@ def is_gaussian(params):
 
 
 def bias_columns(params):
-    """Where the biases stand in u; they are none where there are none."""
+    """Which columns of u are biases: none where the units have none."""
     if isinstance(params, Params):
         return slice(1, None)
     return slice(params.w.shape[1], None)
@@ -310,6 +313,7 @@ def signs(eigenvalues, floor):
 
 
 def described(inertia, mu):
+    """The two inertias in words, as the reason of a verdict."""
     return f"H has eigenvalues: {counted(inertia)}; mu has entries: {counted(signs(mu, 0))}"
 
 
@@ -319,6 +323,7 @@ def counted(inertia):
 
 
 def smooth(params):
+    """The network, if its activation has a second derivative."""
     if not isinstance(params, Params) and params.activation == "relu":
         raise checks.InputError("params.activation = 'relu': splitting needs a second derivative")
     return params

@@ -15,13 +15,13 @@ def squared_distances(differences):
 def softmin(prototypes, x, temperature, offsets=None):
     """Softmin of the squared distances of each sample to the prototypes (E4).
 
-        D_ij = ||x_i - p_j||^2 - g_j
-        s_i  = -tau log sum_j exp(-D_ij / tau)
-        a_ij = exp(-(D_ij - s_i) / tau)                      (sums to 1 over j)
+        D_ij = ||x_i - p_j||^2
+        s_i  = -tau log sum_j exp((g_j - D_ij) / tau)
+        a_ij = exp((g_j - D_ij + s_i) / tau)                 (sums to 1 over j)
         d(mean_i s_i)/dp_j = (2/N) sum_i a_ij (p_j - x_i)
 
-    The least D_ij is taken out of the sum before the exponential, so that
-    nothing overflows at any temperature.
+    The least cost, min_j D_ij - g_j, is taken out of the sum before the exponential,
+    so that nothing overflows at any temperature.
 
     Parameters
     ----------
@@ -37,13 +37,17 @@ def softmin(prototypes, x, temperature, offsets=None):
     Returns
     -------
     values : array (N,)
-        s, in the squared units of x; between min_j D_ij - tau log M and min_j D_ij.
+        s, in the squared units of x; the least cost, or less by up to tau log M.
     gradient : array (M, d)
-        Of the mean of the values.
+        Of the mean of the values, in the units of x.
     nearest : array (N,) of int
-        argmin_j D_ij; the first one of equals.
+        argmin_j D_ij - g_j; the first one of equals.
     distance : array (N,)
         ||x_i - p_nearest||, in the units of x.
+
+    Notes
+    -----
+    Ours, as the formula of coverage, which paper A (arXiv 2605.25939) names.
     """
     differences = x[:, None, :] - prototypes
     squares = squared_distances(differences)
@@ -80,6 +84,7 @@ def coverage(prototypes, x, temperature):
     value : float
         In the squared units of x; negative when tau log M outweighs the distances.
     gradient : array (M, d)
+        In the units of x.
 
     Notes
     -----
@@ -109,6 +114,7 @@ def separation(prototypes, temperature):
     value : float
         Dimensionless.
     gradient : array (M, d)
+        In the inverse units of the prototypes.
 
     Notes
     -----
@@ -145,6 +151,7 @@ def overlap(hidden):
     value : float
         Dimensionless.
     gradient : array (N, M)
+        dL/dh, dimensionless.
 
     Notes
     -----

@@ -13,7 +13,7 @@ ITERATIONS = 20                                 # of Sinkhorn at each step
 
 
 class Training(NamedTuple):
-    """What `train` returns.
+    """What `train` returns: the network at the end and the objective (E7) there.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Training(NamedTuple):
     diverged : bool
         Whether the objective or its squared gradient stopped being finite.
     trajectory : array (T, P) or None
-        Where asked for: the parameters at step 0, every, 2 every, ..., as
+        Where asked for: all P parameters at step 0, every, 2 every, ..., as
         `Params.to_vector` orders them.
     marginal_error : float or None
         Of balanced coverage there, where it is active, as `sinkhorn` measures it.
@@ -68,8 +68,8 @@ def temperatures_at(temperatures, step, steps):
     return {name: at(tau) for name, tau in temperatures.items()}
 
 
-def adam(theta, gradient, moments, rate, decay=(BETA_1, BETA_2), epsilon=EPSILON):
-    """One step of Adam, bias-corrected, epsilon outside the root.
+def adam(theta, gradient, moments, rate):
+    """One step of Adam, bias-corrected, epsilon = 1e-8 outside the root, beta = 0.9 and 0.999.
 
         m = beta_1 m + (1 - beta_1) g,   u = beta_2 u + (1 - beta_2) g^2
         theta = theta - rate (m / (1 - beta_1^t)) / (sqrt(u / (1 - beta_2^t)) + epsilon)
@@ -92,18 +92,17 @@ def adam(theta, gradient, moments, rate, decay=(BETA_1, BETA_2), epsilon=EPSILON
     Kingma and Ba 2015 (arXiv 1412.6980), algorithm 1.
     """
     m, u, t = moments
-    beta_1, beta_2 = decay
     t = t + 1
-    m = beta_1 * m + (1 - beta_1) * gradient
-    u = beta_2 * u + (1 - beta_2) * gradient * gradient
-    mean = m / (1 - beta_1 ** t)
-    scale = np.sqrt(u / (1 - beta_2 ** t)) + epsilon
+    m = BETA_1 * m + (1 - BETA_1) * gradient
+    u = BETA_2 * u + (1 - BETA_2) * gradient * gradient
+    mean = m / (1 - BETA_1 ** t)
+    scale = np.sqrt(u / (1 - BETA_2 ** t)) + EPSILON
     return theta - rate * mean / scale, (m, u, t)
 
 
 def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra=None,
           callback=None, every=0, iterations=ITERATIONS, objective=objective, sinkhorn=sinkhorn):
-    """Minimise the objective (E7) by full-batch Adam.
+    """Minimise the objective (E7) by full-batch Adam, as `adam` writes it down.
 
     Balanced coverage is not iterated to convergence at each step: a few iterations from the
     offsets of the step before follow it.
@@ -134,7 +133,12 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
     Returns
     -------
     Training
+
+    Notes
+    -----
+    Kingma and Ba 2015 (arXiv 1412.6980); the settings are ours.
     """
+    # objective and sinkhorn are arguments so that compiled twins of them train by this same loop
     theta, moments = params.to_vector(), (0.0, 0.0, 0)
     balancing, last, kept = Balancing(x, iterations, sinkhorn), None, []
     extra = {**(extra or {}), "balanced": balancing}

@@ -57,8 +57,9 @@ def sinkhorn(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
     Returns
     -------
     value : float
-        In the squared units of x, at least coverage + tau log M; before convergence it is too low.
+        In the squared units of x: at convergence coverage + tau log M or more; before, too low.
     gradient : array (M, d)
+        In the units of x.
     offsets : array (M,)
         g', for a warm start.
     marginal_error : float
@@ -79,7 +80,8 @@ def sinkhorn(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
         following = softmin(x, prototypes, temperature, f)[0] + temperature * log(len(x))
         with np.errstate(over="ignore"):
             received = np.exp((g - following).real / temperature)   # M sum_i pi_ij
-        g, error = following, marginal_error(np.abs(received - 1).mean(), f, g, temperature)
+        error = marginal_error(np.abs(received - 1).mean(), f, g, temperature)
+        g = following
         if error <= tolerance:
             break
     return value, gradient, g, error
@@ -108,7 +110,9 @@ def balanced(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
     Parameters
     ----------
     prototypes : array (M, d)
+        p, in the units of x.
     x : array (N, d)
+        Samples.
     temperature : float
         tau > 0, in the squared units of x.  The smaller, the more iterations are needed:
         lower it bit by bit and pass the offsets on.
@@ -124,6 +128,7 @@ def balanced(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
     value : float
         In the squared units of x.
     gradient : array (M, d)
+        In the units of x.
     offsets : array (M,)
         For a warm start.
 
@@ -134,7 +139,7 @@ def balanced(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
 
     Notes
     -----
-    Named and defined by us; see `sinkhorn` for the method's source.
+    As a loss of prototypes it is ours; see `sinkhorn` for the method's source.
     """
     return met(sinkhorn(prototypes, x, temperature, offsets, iterations, tolerance),
                temperature, iterations, tolerance)

@@ -13,7 +13,7 @@ from .activations import ACTIVATIONS
 
 
 class TwoLayer(NamedTuple):
-    """Parameters of the two-layer network (E9): ridge units phi(w_j . x + b_j).
+    """Parameters of the two-layer network (E9): ridge units phi(w_j . x + b_j), of papers B and C.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The formulas (E1) to (E7) as plain loops over samples i, units j and dimensions k."""
+"""The formulas (E1) to (E7) and (E16) as plain loops over samples i, units j and dimensions k."""
 
 from math import exp, log, sqrt
 
