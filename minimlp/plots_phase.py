@@ -175,7 +175,7 @@ def gain_by_size(axis, rows, config):
     sizes = np.array(config.claim_sizes)
     for metric, colour, nudge, label in (
             ("specialization_ratio", "#000000", 0.96, "specialization ratio"),
-            ("reconstruction_error", "#E69F00", 1.04, "relative change of the error")):
+            ("reconstruction_error", "#E69F00", 1.04, "error, relative change")):
         differences = phase.gains(rows, config, seeds, config.ratio, metric)
         if metric == "reconstruction_error":
             negative = phase.gains(rows, config, seeds, config.ratio, metric, 0.0)
@@ -188,7 +188,7 @@ def gain_by_size(axis, rows, config):
     ticks_at(axis, sizes)
     low, high = axis.get_ylim()
     axis.set_ylim(low, high + 0.35 * (high - low))          # room for the legend
-    axis.legend(fontsize=8.5, loc="upper right")
+    axis.legend(fontsize=8.5, loc="upper right", handlelength=1)
 
 
 def collapse(path, config, summary):
