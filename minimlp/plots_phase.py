@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.colors import LogNorm, TwoSlopeNorm
 from matplotlib.lines import Line2D
 
-from .plots import COLOURS, drawn, mean_interval, saved, ticks_at, with_intervals
+from .plots import drawn, mean_interval, saved, ticks_at, with_intervals
 from .study import phase
 from .study.temperature import ONE
 

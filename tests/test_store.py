@@ -95,8 +95,6 @@ def test_a_path_through_a_file_is_refused(tmp_path):
             RunLog(IDENTITY, path).__enter__()
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0,
-                    reason="root may write everywhere")
 def test_a_folder_of_other_files_is_refused_and_left_as_it_was(tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(InputError, match=r"holds other files \(letter.txt\)"):
@@ -104,6 +102,8 @@ def test_a_folder_of_other_files_is_refused_and_left_as_it_was(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0,
+                    reason="root may write everywhere")
 def test_a_read_only_folder_is_refused(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(InputError, match="can't be written"):

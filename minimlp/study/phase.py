@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import checks
-from ..dispatch import init_params, train
+from ..dispatch import train
 from ..gaussian import Params
 from .contrasts import LARGER_IS_BETTER, METRICS, metric_table
 from .frontier import estimate_frontier, off_by, predicted_frontier
@@ -134,7 +134,7 @@ class PhaseConfig(TrainingConfig):
         """The training of one run: (training, x)."""
         size, seed = run["size"], run["seed"]
         x, y = self.samples(size, seed)
-        start = init_params(x, size, [seed, size, 1])
+        start = self.start(x, seed)
         if run["diagram"] == "overlap":
             start = rescaled(start, np.sqrt(2 / run["temperature"]) / TYPICAL_WEIGHT)
         coefficients, temperatures = self.objective_of(run)
@@ -232,15 +232,14 @@ def frontiers(maps):
         for size in config.sizes:
             predicted = predicted_frontier(size, temperatures, config.coverage_temperature,
                                            config.coefficient) if name == PAIR else None
+            reaching = [k for k, tau in enumerate(temperatures) if tau >= config.tied(1.0, size)]
             for against, level in LEVELS[name]:
                 excess = maps.excess(name, size, against) * (-1 if name in ATTRACTORS else 1)
                 line = estimate_frontier(np.array(config.coefficients), excess, 1 / size if level == ONE else level)
                 found.append({"diagram": name, "size": size, "against": against, "level": level,
                               "temperatures": list(temperatures), **line, "predicted": predicted,
-                              "ratio": predicted and off_by(*(
-                                  [values[k] for k, tau in enumerate(temperatures)
-                                   if tau >= config.tied(1.0, size)]
-                                  for values in (line["coefficient"], predicted)))})
+                              "ratio": predicted and off_by([line["coefficient"][k] for k in reaching],
+                                                            [predicted[k] for k in reaching])})
     return found
 
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import checks
-from ..dispatch import init_params
 from ..repair import ACTS, EPSILON, moved_by, segments, train_with_repair
 from .contrasts import METRICS, bounded, means, paired
 from .records import diverged_runs
@@ -88,9 +87,8 @@ class RepairConfig(TrainingConfig):
     def train_arm(self, size, seed, name, every=0):
         """One training from the study's start: ((training, acts), x)."""
         arm, (x, y) = ARMS[name], self.samples(size, seed)
-        start = init_params(x, size, [seed, size, 1])
         return train_with_repair(
-            start, x, y, {arm.loss: self.coefficient}, {arm.loss: getattr(self, arm.temperature)}, self.steps,
+            self.start(x, seed), x, y, {arm.loss: self.coefficient}, {arm.loss: getattr(self, arm.temperature)}, self.steps,
             self.rate, self.acts if arm.acts else (), self.epsilon, arm.direction, [seed, size, 2], every,
             self.backend), x
 

@@ -62,12 +62,18 @@ class TrainingConfig(Config):
     def is_record(self, run, record):
         return is_record(record, run["size"])
 
+    def start(self, x, seed):
+        """The parameters that training starts from, whatever the losses."""
+        return init_params(x, len(x), [seed, len(x), 1])
+
+    def coefficients_of(self, mask):
+        """{loss: lambda} of a mask's losses."""
+        return {} if mask == "none" else dict.fromkeys(mask.split("+"), self.coefficient)
+
     def train(self, size, seed, mask, temperatures, every=0):
         """One training, as the study starts and runs it: (training, x)."""
         x, y = self.samples(size, seed)
-        start = init_params(x, size, [seed, size, 1])
-        coefficients = {} if mask == "none" else dict.fromkeys(mask.split("+"), self.coefficient)
-        return train(start, x, y, coefficients, temperatures, self.steps, self.rate,
+        return train(self.start(x, seed), x, y, self.coefficients_of(mask), temperatures, self.steps, self.rate,
                      every=every, iterations=self.iterations, backend=self.backend), x
 
 
@@ -146,7 +152,7 @@ class StudyConfig(TrainingConfig):
     def untypical(self, size, seed):
         """How far the share of prototypes that start outside is from its mean, 2 / (N + 1)."""
         x, _ = self.samples(size, seed)
-        p = prototypes(init_params(x, size, [seed, size, 1]))
+        p = prototypes(self.start(x, seed))
         return abs(expelled_fraction(p, x) - 2 / (size + 1))
 
     def frames(self, size, seed, mask):

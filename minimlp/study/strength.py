@@ -231,8 +231,9 @@ def measured(stop, data, test, setting, backend):
         if np.isnan(psi).all():
             return result
         v = fl.effective_predictor(stop.params, data.x, data.y, label)
-        geometry = v, fl.class_sum(data.x, data.y, label), s, KAPPA, setting.sigma
-        both.append([np.nanmean(np.arccos(np.clip(psi, -1, 1))), fl.angle_between(v, geometry[1]),
+        total = fl.class_sum(data.x, data.y, label)
+        geometry = v, total, s, KAPPA, setting.sigma
+        both.append([np.nanmean(np.arccos(np.clip(psi, -1, 1))), fl.angle_between(v, total),
                      fl.linear_error(v, s, KAPPA, setting.sigma), fl.over_alignment(*geometry),
                      fl.over_fitting(*geometry)])
     return result | dict(zip(METRICS[4:], map(float, np.mean(both, axis=0))))
