@@ -1,4 +1,4 @@
-"""Time a pair of half a Sinkhorn iteration (E16) beside the coverage kernel's, N = M = 4096.
+"""Time half a Sinkhorn iteration (E16) beside the coverage kernel, nanoseconds a pair, N = M = 4096.
 
     NUMBA_NUM_THREADS=2 python benchmarks/half_iteration.py
 """

@@ -76,9 +76,12 @@ def counts(ptx):
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "kernel.ptx")
         source.write_text(ptx)
-        said = subprocess.run([assembler(), "-arch=sm_90", "-v", "-o", str(source.with_suffix(".cubin")),
+        said = subprocess.run([assembler(), "-arch=sm_{}{}".format(*CAPABILITY), "-v", "-o", str(source.with_suffix(".cubin")),
                                str(source)], capture_output=True, text=True, check=True).stderr
-    number = lambda pattern: sum(map(int, re.findall(pattern, said)))
+
+    def number(pattern):
+        return sum(map(int, re.findall(pattern, said)))
+
     return {"registers": number(r"Used (\d+) registers"), "shared": number(r"(\d+) bytes smem"),
             "spilled": number(r"(\d+) bytes spill stores"), "stack": number(r"(\d+) bytes stack frame"),
             "ex2": len(re.findall(r"\bex2\.", ptx)), "fma": len(re.findall(r"\bfma\.", ptx)),
@@ -101,7 +104,7 @@ def table(dimensions=DIMENSIONS):
 
 
 if __name__ == "__main__":
-    print(f"compute capability 9.0, numba-cuda {version('numba-cuda')}, {date.today()}")
+    print(f"compute capability {'.'.join(map(str, CAPABILITY))}, numba-cuda {version('numba-cuda')}, {date.today()}")
     print(("{:20}" + "{:>10}" * (len(COLUMNS) - 1)).format(*COLUMNS))
     for row in table(tuple(map(int, sys.argv[1:])) or DIMENSIONS):
         print(("{:20}" + "{:>10}" * (len(COLUMNS) - 1)).format(*(row[name] for name in COLUMNS)))

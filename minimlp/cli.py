@@ -7,7 +7,9 @@ import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from . import __doc__ as about
 from . import __version__, checks
+from .bench.machine import cores
 from .dispatch import BACKENDS, available_backends
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -18,7 +20,10 @@ def main(arguments=None):
     os.environ["MPLBACKEND"] = "agg"        # figures go to files alone
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
-    args = build_parser().parse_args(arguments)
+    parser = build_parser()
+    args = parser.parse_args(arguments)
+    if args.command is None:
+        parser.error("expected a command; minimlp --help lists them")
     try:
         status = args.run(args) or 0
         sys.stdout.flush()
@@ -50,16 +55,23 @@ def resume_hint(args):
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser whose errors are one line, which names the command."""
 
     def error(self, message):
         self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
 
+    def parse_known_args(self, args=None, namespace=None):
+        """Refuses what is unknown at once: argparse leaves it to the parser above, which names no command."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
 
 def build_parser():
-    parser = OneLineParser(prog="minimlp", description=(__import__("minimlp").__doc__ or "").partition("\n")[0])
+    parser = OneLineParser(prog="minimlp", description=(about or "").partition("\n")[0])
     parser.add_argument("--version", action="version", version=f"minimlp {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands = parser.add_subparsers(dest="command", metavar="command")
     add_trainings(commands)
     add_images(commands)
     add_further_studies(commands)
@@ -71,16 +83,15 @@ def build_parser():
                              help="folder of the results (%(default)s)")
         if name in ("bench", "split"):  # one runs all backends against each other, one NumPy alone
             continue
-        auto = ["auto"] if name != "gradcheck" else []
-        command.add_argument("--backend", default=(auto or ["numpy"])[0],
-                             choices=[*auto, "numpy", *BACKENDS], help="what computes (%(default)s)")
+        choices = ["numpy", *BACKENDS] if name == "gradcheck" else ["auto", "numpy", *BACKENDS]
+        command.add_argument("--backend", default=choices[0], choices=choices, help="what computes (%(default)s)")
     info = commands.add_parser("info", help="versions, hardware and backends")
     info.set_defaults(run=run_info_command)
     return parser
 
 
 def add_trainings(commands):
-    """The studies of paper A."""
+    """The studies of one-dimensional trainings: paper A's two, and two of ours."""
     study = commands.add_parser("study", help="train over sizes, masks and seeds; judge claims "
                                 "A1 to A8", description="The specialization study: by default "
                               "480 runs (sizes 3, 5, 10, 20, 50, 100; eight masks; ten seeds).")
@@ -144,7 +155,7 @@ def add_repair(commands):
 
 
 def add_further_studies(commands):
-    """Those of papers B and C."""
+    """The studies of papers B and C."""
     split = commands.add_parser("split", help="split every unit of hundreds of stationary points; judge "
                                 "claims B1 to B6", description="The splitting study: stationary points of "
                                 "networks with five kinds of units, every kind of split of each, "
@@ -164,13 +175,14 @@ def add_further_studies(commands):
 
 
 def add_images(commands):
-    """Ours, on data of any dimension."""
+    """Reading samples of any dimension out of the weights (ours)."""
     images = commands.add_parser("images", help="read patches of a photograph, or your samples, back out of the "
                                  "weights; judge claims D1 to D4", description="Trains networks on patches of a "
                                  "photograph that comes with matplotlib, or on your samples, and reads every one "
                                  "of them from the weights alone: by default 120 runs (25, 49 and 100 patches; "
                                  "no structural loss, coverage, coverage annealed, balanced coverage; ten seeds).")
-    images.add_argument("--data", help="an npy or csv file of samples, one a row (default: the photograph)")
+    images.add_argument("--data", help="an npy or csv file of samples, one a row; a first line of a csv without any "
+                        "number is taken as the columns' names (default: the photograph)")
     images.add_argument("--region", help="of the photograph: face or flag (face)")
     images.add_argument("--sizes", type=comma_list(int), help="how many samples, comma-separated: of the photograph "
                         "square numbers up to 225 (25,49,100), of a file evenly spaced rows (all)")
@@ -183,8 +195,7 @@ def add_images(commands):
 def add_study_options(command, seeds):
     command.add_argument("--seeds", type=int, help=f"how many seeds ({seeds})")
     command.add_argument("--first-seed", type=int, help="the first of them (0)")
-    command.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)) if hasattr(
-        os, "sched_getaffinity") else os.cpu_count(), help="worker processes (one a core)")
+    command.add_argument("--jobs", type=int, default=cores(), help="workers side by side (one a core)")
     command.add_argument("--resume", action="store_true",
                          help="continue an unfinished study, redraw a finished one")
     command.add_argument("--quick", action="store_true", help="fewer sizes and seeds, unless given")
@@ -296,8 +307,9 @@ def settings(args, config_class, quick):
 
 def run_gradcheck_command(args):
     from . import plots
-    from .study import gradients, report
+    from .study import gradients
     from .study.store import csv_text, replace
+    from .study.text import aligned, short
 
     make_folder(args.out)
     rows = gradients.gradient_table(args.backend)
@@ -306,8 +318,7 @@ def run_gradcheck_command(args):
     if not args.quick:
         files.append(args.out / "steps.png")
         plots.step_errors(files[1], gradients.step_sweeps())
-    print(report.aligned(gradients.COLUMNS, [[report.short(row[name]) for name in gradients.COLUMNS]
-                                             for row in rows]))
+    print(aligned(gradients.COLUMNS, [[short(row[name]) for name in gradients.COLUMNS] for row in rows]))
     wrong = [row for row in rows if row["verdict"].startswith("WRONG")]
     zero = sum(row["verdict"] == "zero" for row in rows)
     print(f"\n{len(rows) - len(wrong) - zero} gradients right, {zero} rightly zero, "

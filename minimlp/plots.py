@@ -2,44 +2,53 @@
 
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from .forces import forces
-from .gaussian import Params, forward
+from .gaussian import Params, forward, prototypes
 from .metrics import hull_distance
 from .study import temperature
-from .study.specialization import MASKS, METRICS, demonstration, metric_table
+from .study.contrasts import METRICS, metric_table
+from .study.records import as_params
+from .study.specialization import MASKS, demonstration
 from .study.store import replace
+from .study.text import words
 
 # Okabe and Ito's colours: apart for every kind of colour vision.
 COLOURS = {"none": "#555555", "coverage": "#0072B2", "separation": "#009E73",
            "overlap": "#D55E00", "separation+overlap": "#CC79A7", "balanced": "#56B4E9",
-           "fit": "#E69F00"}
+           "cold coverage": "#000000", "annealed coverage": "#CC79A7", "fit": "#E69F00"}
 PROTOTYPES = ("#56B4E9", "#E69F00", "#CC79A7", "#000000")      # where units are told apart
 HULL = "#F0E9C8"
-LABELS = {"fit_error": "fit error (MSE)", "reconstruction_error": "reconstruction error",
-          "specialization_ratio": "specialization ratio",
-          "expelled_fraction": "expelled fraction"}
 STYLE = {"font.size": 10, "axes.titlesize": 10, "axes.spines.top": False,
          "axes.spines.right": False, "axes.titlelocation": "left", "figure.dpi": 100,
          "savefig.dpi": 140, "legend.frameon": False, "lines.linewidth": 1.6,
          "axes.grid": True, "grid.alpha": 0.25, "figure.constrained_layout.use": True}
 WIDTH = 8.4     # inches; with 140 dots an inch, a little over a README's width
+DRIFT_FRAMES = 60
 
 
 @contextmanager
 def saved(path, rows=1, columns=1, height=3.2, **options):
     """A figure and its axes, written to path as a PNG that depends on the data alone."""
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "agg"}):
+    with styled():
         figure = Figure(figsize=(WIDTH, height))
         yield figure, figure.subplots(rows, columns, squeeze=False, **options)
         content = BytesIO()
         figure.savefig(content, metadata={"Software": None})
         replace(Path(path), content.getvalue())
+
+
+def styled(**options):
+    """This style, whatever the user's matplotlib is set to."""
+    return matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "agg", **options})
 
 
 def mask_style(mask):
@@ -63,6 +72,23 @@ def mean_interval(values, logarithmic=False):
     return np.exp(result) if logarithmic else result
 
 
+def with_intervals(axis, x, stats, **options):
+    """Means (X, 3), as `mean_interval` gives them, with their intervals."""
+    axis.errorbar(x, stats[:, 0], abs(stats[:, 1:] - stats[:, :1]).T, capsize=2, **options)
+
+
+def nudged(sizes, k, lines, factor):
+    """Where line k of so many has its points, so that their intervals stand beside each other."""
+    return np.array(sizes) * factor ** (k - (lines - 1) / 2)
+
+
+def ticks_at(axis, sizes):
+    """A logarithmic x axis with these sizes as its only ticks."""
+    axis.set_xscale("log")
+    axis.set_xticks(sizes, [str(size) for size in sizes])
+    axis.xaxis.minorticks_off()
+
+
 def metrics_by_size(path, rows, masks):
     """The four metrics against N, one line a mask."""
     masks = [mask for mask in masks if any(row["mask"] == mask for row in rows)]
@@ -73,20 +99,18 @@ def metrics_by_size(path, rows, masks):
             for k, mask in enumerate(masks):
                 stats = np.array([mean_interval(list(table[size][mask].values()),
                                                 metric == "fit_error") for size in sizes])
-                nudged = sizes * 1.02 ** (k - (len(masks) - 1) / 2)     # keeps intervals apart
-                axis.errorbar(nudged, stats[:, 0], abs(stats[:, 1:] - stats[:, :1]).T, marker="o",
-                              markersize=4, capsize=2, label=mask, **mask_style(mask))
+                with_intervals(axis, nudged(sizes, k, len(masks), 1.02), stats, marker="o", markersize=4,
+                               label=mask, **mask_style(mask))
             if metric == "expelled_fraction":
                 axis.plot(sizes, 2 / (sizes + 1), color="black", linewidth=1, linestyle=":",
                           label="at the start, 2/(N+1)")
-            axis.set(xscale="log", title=LABELS[metric])
+            axis.set(title=words(metric))
+            ticks_at(axis, sizes)
             logarithmic = metric in ("reconstruction_error", "fit_error") and any(
                 row[metric] for row in rows)
             axis.set_yscale("log" if logarithmic else "linear")
             if metric == "fit_error":
                 axis.set(ylim=(1e-8, 1e-3), title="fit error (MSE, geometric mean; cut at 1e-8)")
-            axis.set_xticks(sizes, [str(size) for size in sizes])
-            axis.minorticks_off() if axis.get_yscale() == "linear" else axis.xaxis.minorticks_off()
         for axis in axes[1]:
             axis.set_xlabel("N = M, samples and hidden units")
         handles = {label: handle for axis in axes.flat
@@ -106,7 +130,7 @@ def prototype_positions(path, parameters, samples):
         axis.axvspan(low, high, color=HULL, zorder=0)
         for k, (mask, runs) in enumerate(parameters.items()):
             color = mask_style(mask)["color"]
-            positions = [(-params.b / params.w[:, None]).ravel() for params in runs]
+            positions = [prototypes(params).ravel() for params in runs]
             for seed, p in enumerate(positions):
                 height = np.full(p.shape, -k + 0.3 - 0.6 * (seed + 0.5) / len(runs))
                 axis.plot(p, height, "|", color=color, markersize=4, markeredgewidth=0.7, alpha=0.8)
@@ -140,7 +164,7 @@ def trajectories(path, demo):
                         fontsize=10)
         for axis, mask in zip(axes[0], MASKS[:4]):
             steps = demo["steps"]
-            p = np.reshape([-f.b / f.w[:, None] for f in frames_of(demo, mask)], (-1, len(x)))
+            p = np.reshape([prototypes(params) for params in frames_of(demo, mask)], (-1, len(x)))
             axis.axhspan(x.min(), x.max(), color=HULL, zorder=0)
             axis.plot(steps[:len(p)], p, color=COLOURS[mask], linewidth=1.1)
             axis.plot(np.full(len(x), 1.04 * steps[-1]), x, "k_", markersize=7, clip_on=False)
@@ -151,53 +175,58 @@ def trajectories(path, demo):
 
 def sweep(path, rows, onsets):
     """Expelled fraction against the temperature for each size, with tau*; and tau* against N."""
-    sizes = list(dict.fromkeys(row["size"] for row in rows))
-    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(sizes)))
-    by_level = {onset["level"]: onset for onset in onsets}
-    begun = by_level[temperature.ONE]
     with saved(path, 1, 2, height=3.9) as (_, [[curves, law]]):
-        for (size, by_tau), shade in zip(metric_table(rows, "expelled_fraction",
-                                                      "temperature").items(), shades):
-            taus = sorted(tau for tau in by_tau if tau)
-            stats = np.array([mean_interval(list(by_tau[tau].values())) for tau in taus])
-            curves.plot(taus, stats[:, 0], color=shade, label=f"N = {size}")
-            curves.fill_between(taus, stats[:, 1], stats[:, 2], color=shade, alpha=0.15)
-            base = np.mean(list(by_tau[temperature.BASELINE].values()))
-            curves.axhline(base, color=shade, linewidth=0.8, linestyle=":")
-            tau = next(row["tau"] for row in begun["sizes"] if row["size"] == size)
-            if tau:
-                curves.plot(tau, np.interp(np.log(tau), np.log(taus), stats[:, 0]), "v",
-                            color=shade, markersize=9, markeredgecolor="white")
-        curves.set(xscale="log", xlabel="temperature of separation, tau",
-                   ylabel="expelled fraction", ylim=(0, 1),
-                   title="separation alone (dotted: without it)\ntriangles: tau*, one prototype more")
-        curves.legend(fontsize=8.5, loc="upper left")
-        for level, marker, shade in ((temperature.LEVEL, "s", COLOURS["none"]),
-                                     (temperature.ONE, "v", COLOURS["separation"])):
-            onset = by_level[level]
-            found = [row for row in onset["sizes"] if row["tau"] and row["low"]]
-            n, tau, low, high = np.array([[row[name] for name in ("size", "tau", "low", "high")]
-                                          for row in found]).T if found else np.empty((4, 0))
-            name = level if level == temperature.ONE else f"{level:.0%} of the prototypes"
-            slope = "" if onset["low"] is None else \
-                f"\nN^{onset['exponent']:.2f} [{onset['low']:.2f}, {onset['high']:.2f}]"
-            law.errorbar(n, tau, [tau - low, high - tau], fmt=marker, capsize=3, color=shade,
-                         markersize=10 if marker == "s" else 6,
-                         label=name + slope)
-        ratios = [row["ratio"] for row in begun["sizes"] if row["size"] in begun["fitted"]]
-        if ratios:
-            scale = np.exp(np.mean(np.log(ratios)))
-            n = np.array([min(begun["fitted"]), max(begun["fitted"])])
-            law.plot(n, scale * (temperature.RANGE / n) ** 2, color="black", linewidth=1,
-                     linestyle=":", label=f"{scale:.2f} (range/N)^2")
-        found_any = any(onset["fitted"] for onset in onsets)
-        law.set(xscale="log", yscale="log" if found_any else "linear", xlabel="N = M", ylabel="tau*",
-                title="where expulsion begins, by what\ncounts as begun (the same at N = 10)")
-        shown = [size for size in sizes if not found_any
-                 or any(size in onset["fitted"] for onset in onsets)]
-        law.set_xticks(shown, [str(size) for size in shown])
-        law.xaxis.minorticks_off()
-        law.legend(fontsize=8.5)
+        expelled_by_temperature(curves, rows, next(found for found in onsets if found["level"] == temperature.ONE))
+        onset_by_size(law, onsets)
+
+
+def expelled_by_temperature(axis, rows, begun):
+    """One line a size, its baseline dotted, a triangle where one prototype more is out."""
+    onsets = {found["size"]: found["tau"] for found in begun["sizes"]}
+    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(onsets)))
+    for (size, by_tau), shade in zip(metric_table(rows, "expelled_fraction", "temperature").items(), shades):
+        taus = sorted(tau for tau in by_tau if tau != temperature.BASELINE)
+        stats = np.array([mean_interval(list(by_tau[tau].values())) for tau in taus])
+        axis.plot(taus, stats[:, 0], color=shade, label=f"N = {size}")
+        axis.fill_between(taus, stats[:, 1], stats[:, 2], color=shade, alpha=0.15)
+        base = np.mean(list(by_tau[temperature.BASELINE].values()))
+        axis.axhline(base, color=shade, linewidth=0.8, linestyle=":")
+        tau = onsets[size]
+        if tau:
+            axis.plot(tau, np.interp(np.log(tau), np.log(taus), stats[:, 0]), "v", color=shade, markersize=9,
+                      markeredgecolor="white")
+    axis.set(xscale="log", xlabel="temperature of separation, tau", ylabel="expelled fraction", ylim=(0, 1),
+             title="separation alone (dotted: without it)\ntriangles: tau*, one prototype more")
+    axis.legend(fontsize=8.5, loc="upper left")
+
+
+def onset_by_size(axis, onsets):
+    """tau* by two of its definitions, with the power of N that each follows, and the law's."""
+    by_level = {found["level"]: found for found in onsets}
+    for level, marker, size, shade in ((temperature.LEVEL, "s", 10, COLOURS["none"]),
+                                       (temperature.ONE, "v", 6, COLOURS["separation"])):
+        onset = by_level[level]
+        found = [row for row in onset["sizes"] if row["tau"] and row["low"]]
+        n, tau, low, high = np.array([[row[name] for name in ("size", "tau", "low", "high")]
+                                      for row in found]).T if found else np.empty((4, 0))
+        name = level if level == temperature.ONE else f"{level:.0%} of the prototypes"
+        slope = "" if onset["low"] is None else \
+            f"\nN^{onset['exponent']:.2f} [{onset['low']:.2f}, {onset['high']:.2f}]"
+        axis.errorbar(n, tau, [tau - low, high - tau], fmt=marker, capsize=3, color=shade, markersize=size,
+                      label=name + slope)
+    begun = by_level[temperature.ONE]
+    ratios = [row["ratio"] for row in begun["sizes"] if row["size"] in begun["fitted"]]
+    if ratios:
+        scale = np.exp(np.mean(np.log(ratios)))
+        n = np.array([min(begun["fitted"]), max(begun["fitted"])])
+        axis.plot(n, scale * (temperature.RANGE / n) ** 2, color="black", linewidth=1, linestyle=":",
+                  label=f"{scale:.2f} (range/N)^2")
+    fitted = {size for found in onsets for size in found["fitted"]}
+    axis.set(yscale="log" if fitted else "linear", xlabel="N = M, samples and hidden units",
+             ylabel="tau*, in squared units of x", title="where expulsion begins,\nby how many more are out")
+    sizes = [row["size"] for row in begun["sizes"]]
+    ticks_at(axis, [size for size in sizes if size in fitted] or sizes)
+    axis.legend(fontsize=8.5, loc="lower left", frameon=True)
 
 
 def force_fields(path):
@@ -259,65 +288,73 @@ def counterexample(path):
         axis.legend(loc="lower right", fontsize=9)
 
 
-def drift_animation(path, demo, frames=60):
+def drift_animation(path, demo):
     """The same start under none, coverage, separation and overlap, side by side, as a GIF."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-
-    x, y, steps = (demo[name] for name in ("x", "y", "steps"))
-    edge = 3.5
-    grid = np.linspace(-edge, edge, 301)[:, None]
-    runs = {mask: frames_of(demo, mask) for mask in MASKS[:4]}
-    shown = np.unique(np.round(np.geomspace(1, len(steps), frames)).astype(int) - 1)
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE}):
+    steps = demo["steps"]
+    with styled():
         figure = Figure(figsize=(9.6, 3.1), dpi=90)
-        canvas = FigureCanvasAgg(figure)
         axes = figure.subplots(1, 4, sharey=True)
-        curves, dots, counts = [], [], []
-        for axis, mask in zip(axes, runs):
-            axis.axvspan(x.min(), x.max(), color=HULL, zorder=0)
-            axis.plot(x[:, 0], y, "o", color="black", markersize=4)
-            curves += axis.plot([], [], color=COLOURS[mask], linewidth=1.4)
-            dots += axis.plot([], [], "^", color=COLOURS[mask], markersize=7, clip_on=False,
-                              markeredgecolor="white", markeredgewidth=0.6)
-            counts.append(axis.text(0.03, 0.03, "", transform=axis.transAxes, fontsize=9))
-            axis.set(title=mask, xlim=(-edge, edge), ylim=(-1.9, 1.6))
-            axis.set_xticks([-3, -1, 1, 3])
-            axis.set_xlabel("x")
-            axis.grid(False)
+        artists, shows = zip(*(drift_panel(axis, demo, mask) for axis, mask in zip(axes, MASKS)))
         caption = figure.suptitle("", fontsize=10, x=0.01, ha="left")
 
-        def draw(frame):
-            for mask, curve, dot, count in zip(runs, curves, dots, counts):
-                if not runs[mask]:
-                    count.set_text("diverged")
-                    continue
-                params = runs[mask][min(frame, len(runs[mask]) - 1)]
-                p = -params.b / params.w[:, None]
-                curve.set_data(grid[:, 0], forward(params, grid)[0])
-                dot.set_data(np.clip(p[:, 0], -edge, edge), np.full(len(p), -1.4))
-                out = int(np.sum(hull_distance(p, x) > 0))
-                count.set_text(f"{out} of {len(p)} outside the data")
+        def show(frame):
+            for show_panel in shows:
+                show_panel(frame)
             caption.set_text(f"step {steps[frame]}: fitted curve, samples (dots), "
                              "prototypes (triangles), hull of the data (shaded)")
 
-        moving = [*curves, *dots, *counts, caption]
-        draw(0)
+        shown = np.unique(np.round(np.geomspace(1, len(steps), DRIFT_FRAMES)).astype(int) - 1)
+        animate(path, figure, [*chain(*artists), caption], show, shown, colours=64, wait=100, rest=1300)
+
+
+def drift_panel(axis, demo, mask):
+    """The axes of one mask: its moving artists, and the function (frame) that moves them."""
+    x, run, edge = demo["x"], frames_of(demo, mask), 3.5
+    grid = np.linspace(-edge, edge, 301)[:, None]
+    axis.axvspan(x.min(), x.max(), color=HULL, zorder=0)
+    axis.plot(x[:, 0], demo["y"], "o", color="black", markersize=4)
+    [curve] = axis.plot([], [], color=COLOURS[mask], linewidth=1.4)
+    [dots] = axis.plot([], [], "^", color=COLOURS[mask], markersize=7, clip_on=False, markeredgecolor="white",
+                       markeredgewidth=0.6)
+    count = axis.text(0.03, 0.03, "", transform=axis.transAxes, fontsize=9)
+    axis.set(title=mask, xlim=(-edge, edge), ylim=(-1.9, 1.6), xlabel="x")
+    axis.set_xticks([-3, -1, 1, 3])
+    axis.grid(False)
+
+    def show(frame):
+        if not run:
+            count.set_text("diverged")
+            return
+        params = run[min(frame, len(run) - 1)]
+        p = prototypes(params)
+        curve.set_data(grid[:, 0], forward(params, grid)[0])
+        dots.set_data(np.clip(p[:, 0], -edge, edge), np.full(len(p), -1.4))
+        count.set_text(f"{np.sum(hull_distance(p, x) > 0)} of {len(p)} outside the data")
+
+    return (curve, dots, count), show
+
+
+def animate(path, figure, moving, show, frames, colours, wait, rest):
+    """Write a GIF: what stands still is drawn once, the moving artists after show(frame) for each frame.
+
+    It waits `wait` milliseconds after each frame and `rest` after the last.
+    """
+    canvas = FigureCanvasAgg(figure)
+    show(frames[0])
+    for artist in moving:
+        artist.set_animated(True)
+    canvas.draw()
+    still, images = canvas.copy_from_bbox(figure.bbox), []
+    for frame in frames:
+        canvas.restore_region(still)
+        show(frame)
         for artist in moving:
-            artist.set_animated(True)
-        canvas.draw()                           # what stands still is drawn once
-        still = canvas.copy_from_bbox(figure.bbox)
-        images = []
-        for frame in shown:
-            canvas.restore_region(still)
-            draw(frame)
-            for artist in moving:
-                figure.draw_artist(artist)
-            image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-            images.append(image.quantize(64, dither=Image.Dither.NONE))
+            figure.draw_artist(artist)
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+        images.append(image.quantize(colours, dither=Image.Dither.NONE))
     content = BytesIO()
     images[0].save(content, "GIF", save_all=True, append_images=images[1:], loop=0,
-                   duration=[100] * (len(images) - 1) + [1300])
+                   duration=[wait] * (len(images) - 1) + [rest])
     replace(Path(path), content.getvalue())
 
 
@@ -339,9 +376,8 @@ def study_figures(config, rows, summary, log):
     """All figures of `minimlp study`, from its log; returns their paths."""
     demo = demonstration(config, log)
     size = max(config.sizes)
-    parameters = {mask: [Params(**{name: np.array(array) for name, array in log[run]["params"].items()})
-                         for run in config.runs() if run["size"] == size and run["mask"] == mask]
-                  for mask in config.masks}
+    parameters = {mask: [as_params(log[run]["params"]) for run in config.runs()
+                         if (run["size"], run["mask"]) == (size, mask)] for mask in config.masks}
     samples = [config.samples(size, seed)[0] for seed in config.seed_range()]
     return drawn(log.directory, {
         "metrics.png": lambda path: metrics_by_size(path, rows, (*MASKS[:4], "balanced")),
@@ -361,6 +397,7 @@ def sweep_figures(config, rows, summary, log):
 
 
 def drawn(directory, figures):
+    """Draw each figure, a function (path) by its file's name; returns their paths."""
     for name, draw in figures.items():
         draw(directory / name)
     return [directory / name for name in figures]

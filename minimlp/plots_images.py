@@ -4,17 +4,17 @@ from math import isqrt
 
 import numpy as np
 
-from .gaussian import Params
+from .gaussian import prototypes
 from .images import ARMS, LEVELS, MOST_PATCHES, Scaling, mosaic
 from .metrics import pairing
 from .plots import COLOURS, drawn, mean_interval, saved
+from .study.records import as_params
 from .study.readout import HALF, NOISE
-from .study.specialization_claims import metric_table
+from .study.contrasts import metric_table
 
-# Okabe and Ito's colours; a dashed line says that the temperature was lowered.
 STYLES = {"none": {"color": COLOURS["none"], "marker": "o"},
           "coverage": {"color": COLOURS["coverage"], "marker": "s"},
-          "coverage annealed": {"color": COLOURS["coverage"], "marker": "D", "linestyle": (0, (4, 2))},
+          "coverage annealed": {"color": COLOURS["annealed coverage"], "marker": "D"},
           "balanced": {"color": COLOURS["balanced"], "marker": "^"}}
 TITLES = {"none": "no structural loss", "coverage": "coverage", "coverage annealed": "coverage, annealed",
           "balanced": "balanced coverage"}
@@ -46,8 +46,7 @@ def read_pictures(config, log, size):
     for arm in ARMS:
         record = log[{"size": size, "arm": arm, "seed": config.first_seed}]
         if not record["result"]["diverged"]:
-            params = Params(**{name: np.array(array) for name, array in record["params"].items()})
-            p = scaling.back(-params.b / params.w[:, None])
+            p = scaling.back(prototypes(as_params(record["params"])))
             found[arm] = p[pairing(p, x)[0]], record["result"]
     return found
 

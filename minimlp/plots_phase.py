@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.colors import LogNorm, TwoSlopeNorm
 from matplotlib.lines import Line2D
 
-from .plots import COLOURS, drawn, mean_interval, saved
+from .plots import drawn, mean_interval, saved, ticks_at, with_intervals
 from .study import phase
 from .study.temperature import ONE
 
@@ -43,6 +43,7 @@ def outlined(axis, x, y, color="white", width=1.6, **options):
 
 
 def numbers(values):
+    """None, which JSON has for what is missing, as nan."""
     return np.array([np.nan if value is None else value for value in values], dtype=float)
 
 
@@ -173,21 +174,21 @@ def gain_by_size(axis, rows, config):
     seeds = config.fresh_range()
     sizes = np.array(config.claim_sizes)
     for metric, colour, nudge, label in (
-            ("specialization_ratio", COLOURS["separation"], 0.96, "specialization ratio"),
-            ("reconstruction_error", COLOURS["fit"], 1.04, "relative change of the error")):
+            ("specialization_ratio", "#000000", 0.96, "specialization ratio"),
+            ("reconstruction_error", "#E69F00", 1.04, "error, relative change")):
         differences = phase.gains(rows, config, seeds, config.ratio, metric)
         if metric == "reconstruction_error":
             negative = phase.gains(rows, config, seeds, config.ratio, metric, 0.0)
             with np.errstate(all="ignore"):         # where all runs diverged there is no error to compare
                 differences = {size: d / np.mean(negative[size] - d) for size, d in differences.items()}
         stats = np.array([mean_interval(differences[size]) for size in sizes])
-        axis.errorbar(sizes * nudge, stats[:, 0], abs(stats[:, 1:] - stats[:, :1]).T, fmt="o", markersize=4,
-                      capsize=2, color=colour, label=label)
+        with_intervals(axis, sizes * nudge, stats, fmt="o", markersize=4, color=colour, label=label)
     axis.axhline(0, color="black", linewidth=0.8)
-    axis.set(xscale="log", xlabel="N = M", title=f"added by separation at\ntau = {config.ratio:g} (range/N)^2")
-    axis.set_xticks(sizes, [str(size) for size in sizes])
-    axis.xaxis.minorticks_off()
-    axis.legend(fontsize=8)
+    axis.set(xlabel="N = M", title=f"added by separation at\ntau = {config.ratio:g} (range/N)^2")
+    ticks_at(axis, sizes)
+    low, high = axis.get_ylim()
+    axis.set_ylim(low, high + 0.35 * (high - low))          # room for the legend
+    axis.legend(fontsize=8.5, loc="upper right", handlelength=1)
 
 
 def collapse(path, config, summary):
@@ -198,13 +199,11 @@ def collapse(path, config, summary):
             for size, shade in zip(config.sizes, SHADES):
                 line = next(line for line in lines_of(summary, name, size) if line["level"] == ONE)
                 scaled = np.array(line["temperatures"]) / config.tied(1.0, size)
-                value, low, high = (np.array([np.nan if value is None else value for value in line[name]], float)
-                                    for name in ("coefficient", "low", "high"))
+                value, low, high = (numbers(line[name]) for name in ("coefficient", "low", "high"))
                 axis.errorbar(scaled, value, [value - low, high - value], fmt="o", markersize=4, capsize=2,
                               color=shade, label=f"N = {size}, measured")
                 if line["predicted"]:
-                    axis.plot(scaled, [np.nan if value is None else value for value in line["predicted"]],
-                              color=shade, label=f"N = {size}, predicted")
+                    axis.plot(scaled, numbers(line["predicted"]), color=shade, label=f"N = {size}, predicted")
             axis.set(xscale="log", yscale="log", xlabel="tau / (range/N)^2", title=TITLES.get(name, name),
                      ylim=(config.coefficients[0] / 1.1, 1.1 * config.coefficients[-1]))
             axis.legend(fontsize=8.5)

@@ -3,18 +3,18 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
-from .plots import COLOURS, HULL, drawn, mean_interval, saved
+from .plots import COLOURS, HULL, drawn, mean_interval, nudged, saved, ticks_at, with_intervals
+from .study.contrasts import metric_table
 from .study.repairing import SHOWN, TEMPERATURES, demonstration
-from .study.specialization_claims import metric_table
+from .study.text import words
 
 # colour: the temperature; line: whether it is repaired
-SHADES = {"coverage": COLOURS["coverage"], "cold coverage": "#000000", "annealed coverage": "#CC79A7",
-          "balanced coverage": COLOURS["balanced"]}
+SHADES = {**{name: COLOURS[name] for name in TEMPERATURES}, "balanced coverage": COLOURS["balanced"]}
 LINES = {"": ((0, (4, 2)), "o"), ", restarted": ((0, (1, 1.5)), "s"), ", repaired": ("-", "^"),
          ", repaired at random": ((0, (6, 1.5, 1, 1.5)), "v")}
 COMPARED = (*TEMPERATURES, *(base + ", repaired" for base in TEMPERATURES), "balanced coverage")
 FAR = 0.1           # a birth that shows
-PANELS = (("reconstruction_error", "reconstruction error"), ("specialization_ratio", "specialization ratio"))
+PANELS = ("reconstruction_error", "specialization_ratio")
 
 
 def parts(arm):
@@ -26,25 +26,21 @@ def parts(arm):
 def curves(axis, rows, metric, arms):
     """A metric against N, one line an arm: means over seeds and their intervals."""
     table = metric_table(rows, metric, "arm")
-    sizes = np.array(list(table))
     for k, arm in enumerate(arms):
         base, kind = parts(arm)
         line, marker = LINES[kind] if base in TEMPERATURES else ("-", "D")
-        stats = np.array([mean_interval(list(table[size][arm].values())) for size in sizes])
-        nudged = sizes * 1.025 ** (k - (len(arms) - 1) / 2)         # keeps intervals apart
-        axis.errorbar(nudged, stats[:, 0], abs(stats[:, 1:] - stats[:, :1]).T, color=SHADES[base],
-                      linestyle=line, marker=marker, markersize=4.5, capsize=2, label=arm)
-    axis.set(xscale="log")
-    axis.set_xticks(sizes, [str(size) for size in sizes])
-    axis.xaxis.minorticks_off()
+        stats = np.array([mean_interval(list(table[size][arm].values())) for size in table])
+        with_intervals(axis, nudged(list(table), k, len(arms), 1.025), stats, color=SHADES[base], linestyle=line,
+                       marker=marker, markersize=4.5, label=arm)
+    ticks_at(axis, list(table))
 
 
 def arms_by_size(path, rows):
     """Reconstruction error and specialization ratio of coverage, repaired or not, and balanced coverage."""
     with saved(path, 1, 2, height=4.0) as (figure, [axes]):
-        for axis, (metric, title) in zip(axes, PANELS):
+        for axis, metric in zip(axes, PANELS):
             curves(axis, rows, metric, COMPARED)
-            axis.set(title=title, xlabel="N = M, samples and hidden units")
+            axis.set(title=words(metric), xlabel="N = M, samples and hidden units")
         logarithmic(axes[0], rows)
         axes[1].set_ylim(None, 1.02)
         handles, names = axes[0].get_legend_handles_labels()
@@ -63,10 +59,10 @@ def logarithmic(axis, rows):
 def controls_by_size(path, rows):
     """Repair against its controls: Adam restarted without it, and a random direction."""
     with saved(path, 2, 3, height=6.0, sharex=True, sharey="row") as (figure, axes):
-        for row, (metric, title) in zip(axes, PANELS):
+        for row, metric in zip(axes, PANELS):
             for axis, base in zip(row, TEMPERATURES):
                 curves(axis, rows, metric, [base + kind for kind in LINES])
-            row[0].set_ylabel(title)
+            row[0].set_ylabel(words(metric))
         logarithmic(axes[0, 0], rows)
         for axis, base in zip(axes[0], TEMPERATURES):
             axis.set_title(base)

@@ -7,7 +7,7 @@ from matplotlib.patches import Patch
 from .evidence import plateau_form
 from .growing import METHODS
 from .landscape import derivatives, positions, with_vector
-from .plots import drawn, mean_interval, saved
+from .plots import HULL, drawn, mean_interval, saved
 from .splitting import inner_hessian, plateau_table, split
 from .study.plateau import cases, growth_values, inner_class
 from .study.plateau_runs import SURE, problem
@@ -54,14 +54,14 @@ def region(inertia, mu):
     return "sure saddle" if sure else plateau_table(inertia, mu)
 
 
-def coefficient_plane(path, examples, points=61):
+def coefficient_plane(path, examples, points=91):
     """Splits in three over the plane of coefficients: what the table predicts, what is observed."""
     horizontal, vertical = np.linspace(-1.3, 1.3, points), np.linspace(-0.8, 1.5, points)
     grid = to_coefficients(np.stack(np.meshgrid(horizontal, vertical), axis=-1))
     extent = horizontal[0], horizontal[-1], vertical[0], vertical[-1]
     names = list(CLASSES)
     shades = ["#0072B2", "#F5D28A", "#DE9A4E", "#7A3B12"]
-    with saved(path, 2, len(examples), height=6.0) as (figure, axes):
+    with saved(path, 2, len(examples), height=5.4) as (figure, axes):
         for (above, below), (name, (params, x, y, unit)) in zip(axes.T, examples.items()):
             eigenvalues = np.linalg.eigvalsh(inner_hessian(params, x, y, unit))
             inertia = [int(np.sum(eigenvalues > 0)), int(np.sum(eigenvalues < 0)), 0]
@@ -107,7 +107,7 @@ def loss_surface(path, examples):
     """The loss over the first coefficient and the move of two copies: the plateau and its sides."""
     chosen = {name: examples[name] for name in ("+", "-") if name in examples}
     shares, moves = np.linspace(-1, 2, 91), np.linspace(-0.6, 0.6, 61)
-    with saved(path, 1, max(len(chosen), 1), height=3.6, sharey=True) as (figure, axes):
+    with saved(path, 1, max(len(chosen), 1), height=3.8, sharey=True) as (figure, axes):
         for axis, (name, example) in zip(axes[0], chosen.items()):
             surface = move_plane(*example, shares, moves)
             norm = SymLogNorm(np.abs(surface).max() / 300, vmin=-np.abs(surface).max(), vmax=np.abs(surface).max())
@@ -119,10 +119,11 @@ def loss_surface(path, examples):
                           label="minima" if part is kept else "saddles")
             axis.set(title=NAMES[name], xlabel="coefficient of the first copy (the second: the rest)")
             axis.grid(False)
-            decades = 10.0 ** np.arange(np.ceil(np.log10(norm.linthresh)), np.log10(norm.vmax))
-            figure.colorbar(image, ax=axis, label="loss less the minimum's", ticks=[*-decades[::-1], 0, *decades])
+            powers = [power for power in 10.0 ** np.arange(-12, 3) if norm.linthresh < power < norm.vmax]
+            figure.colorbar(image, ax=axis, label="loss less the minimum's", ticks=[
+                *(-power for power in powers), 0, *powers])
         axes[0, 0].set_ylabel("move of the copies apart")
-        axes[0, 0].legend(loc="upper left", fontsize=9, facecolor="white", frameon=True)
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
 
 
 def eigenvalues_along(path, examples):
@@ -139,7 +140,7 @@ def eigenvalues_along(path, examples):
             axis.plot(shares, counted, color="#999999", linewidth=3, alpha=0.6)
             axis.plot(shares, predicted, color=SIGNS[name], linewidth=1.3)
             axis.axhline(0, color="black", linewidth=0.8)
-            axis.axvspan(0, 1, color="#F0E9C8", zorder=0)
+            axis.axvspan(0, 1, color=HULL, zorder=0)
             axis.set_yscale("symlog", linthresh=linear)
             powers = 10.0 ** np.arange(np.ceil(np.log10(linear)), 3)
             axis.set_yticks([*-powers, 0, *powers], minor=False)

@@ -1,17 +1,12 @@
 """The figures of `minimlp strength`, in the style of plots.py, from the study's stored results alone."""
 
-from io import BytesIO
-from pathlib import Path
-
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
 from . import feature_learning as fl
-from .plots import STYLE, drawn, mean_interval, saved
+from .plots import animate, drawn, mean_interval, saved, styled, ticks_at
 from .study import strength_claims as claims
 from .study.curves import slopes
-from .study.store import replace
 from .study.strength import DEMONSTRATION, KAPPA
 
 # Okabe and Ito's colours, as in plots.py.
@@ -91,7 +86,8 @@ def excess(path, groups):
                          for name in ("over_alignment", "over_fitting"))
             axis.stackplot(alphas, low, high, colors=(OA, OF), alpha=0.85,
                            labels=("over-alignment, OA", "over-fitting, OF"))
-            by_alpha(axis, alphas, ylim=(0, 3 * (low + high)[0] or None))
+            first = (low + high)[0]
+            by_alpha(axis, alphas, ylim=(0, 3 * first if first > 0 else None))
             axis.set_title(setting, fontsize=9, pad=16)
             axis.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2), useMathText=True)
             if len(alphas) > 1:
@@ -156,7 +152,7 @@ def directions(path, demo):
             axis.scatter(*paths[-1].T, s=sizes_of(norms[-1]), color=colours, edgecolor="white", linewidth=0.6,
                          zorder=4)
         figure.suptitle("Directions of the units in the plane of s+ and x+, from the start (rings) to the stop "
-                        "(dots, area as ||w||^2);\nblue: v > 0, red: v < 0; the circle: wholly in the plane",
+                        "(dots, area as ||w||^2);\nblue: v > 0, orange: v < 0; the circle: wholly in the plane",
                         x=0.01, ha="left", fontsize=10)
 
 
@@ -215,19 +211,18 @@ def transfer(path, cells, exponents, control="plain"):
                 at = np.array([c[along] for c in line]) * 1.04 ** (k - 1)
                 axis.errorbar(at, best, np.maximum([best - low, high - best], 0), color=SERIES[k], marker="o",
                               capsize=3, label=f"{other} = {value}")
-            values = np.array(sorted({cell[along] for cell in cells}), dtype=float)
+            values = np.array(sorted({cell[along] for cell in cells}))
             middle = 10 ** np.mean([cell["log10_alpha"] for cell in cells])
             power, fitted = claims.TRANSFER_LAW[along], exponents.get(along)
             axis.plot(values, middle * (values / np.exp(np.mean(np.log(values)))) ** power, color="black",
                       linewidth=1, linestyle="--", label=f"law, {along}^{power:g}")
-            axis.set(xscale="log", yscale="log", ylim=(0.06, 0.7),
+            axis.set(yscale="log", ylim=(0.06, 0.7),
                      xlabel={"n": "samples, n", "h": "hidden units, h"}[along])
             if fitted:
                 axis.set_title(f"fitted: alpha* ~ {along}^{fitted['mean']:.2f} [{fitted['low']:.2f}, "
                                f"{fitted['high']:.2f}]")
             plain_ticks(axis)
-            axis.set_xticks(values, [f"{value:g}" for value in values])
-            axis.xaxis.minorticks_off()
+            ticks_at(axis, values)
             axis.legend(fontsize=8.5, ncols=2, loc="upper right")
         axes[0, 0].set_ylabel("optimal scale, alpha*")
 
@@ -235,39 +230,26 @@ def transfer(path, cells, exponents, control="plain"):
 def animation(path, demo):
     """The directions during training, the three alphas side by side, as a GIF; time runs from 0
     to each one's stop."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "figure.constrained_layout.use": False}):
+    with styled(**{"figure.constrained_layout.use": False}):
         figure = Figure(figsize=(8.4, 3.2), dpi=100)
         figure.subplots_adjust(left=0.01, right=0.99, bottom=0.02, top=0.82, wspace=0.05)
-        canvas, axes = FigureCanvasAgg(figure), figure.subplots(1, 3)
+        axes = figure.subplots(1, 3)
         paths = [shown_directions(demo, k) for k in range(3)]
         for axis, alpha in zip(axes, demo["alphas"]):
             plane_axes(axis, demo, alpha)
         dots = [axis.scatter(*paths[k][0][0].T, color=colours_of(demo, k), edgecolor="white", linewidth=0.6,
                              zorder=4) for k, axis in enumerate(axes)]
         texts = [axis.text(0.02, 0.02, "", transform=axis.transAxes, fontsize=9) for axis in axes]
-        figure.suptitle("Directions of the units, area as ||w||^2; blue: v > 0, red: v < 0", x=0.01, ha="left",
+        figure.suptitle("Directions of the units, area as ||w||^2; blue: v > 0, orange: v < 0", x=0.01, ha="left",
                         fontsize=10)
-        for artist in (*dots, *texts):
-            artist.set_animated(True)
-        canvas.draw()                           # what stands still is drawn once
-        still, images = canvas.copy_from_bbox(figure.bbox), []
-        for frame in range(len(paths[0][0])):
-            canvas.restore_region(still)
+
+        def show(frame):
             for k, (dot, text) in enumerate(zip(dots, texts)):
                 dot.set_offsets(paths[k][0][frame])
                 dot.set_sizes(sizes_of(paths[k][1][frame]))
                 text.set_text(f"time {demo[f'times {k}'][frame]:.1f}")
-            for artist in (*dots, *texts):
-                figure.draw_artist(artist)
-            image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-            images.append(image.quantize(32, dither=Image.Dither.NONE))
-    content = BytesIO()
-    images[0].save(content, "GIF", save_all=True, append_images=images[1:], loop=0,
-                   duration=[80] * (len(images) - 1) + [1500])
-    replace(Path(path), content.getvalue())
+
+        animate(path, figure, [*dots, *texts], show, range(len(paths[0][0])), colours=32, wait=80, rest=1500)
 
 
 def strength_figures(config, rows, summary, log):

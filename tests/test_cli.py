@@ -40,6 +40,15 @@ def test_study_writes_table_verdicts_and_figures(tmp_path, capsys):
     assert [claim["name"] for claim in summary["claims"]] == [f"A{k}" for k in range(1, 9)]
 
 
+def test_verdicts_of_few_seeds_are_marked_and_the_marks_explained(tmp_path, capsys):
+    main([*STUDY, "--out", str(tmp_path / "few")])
+    few = capsys.readouterr().out
+    assert "+ better, - worse, ? open" in few and " (2 seeds).  coverage gives" in few
+    assert "\nclaims (a first look: from fewer than 10 seeds): A1 " in few
+    main([*STUDY, "--seeds", "10", "--steps", "0", "--masks", "none,coverage", "--out", str(tmp_path / "enough")])
+    assert "\nclaims: A1 " in capsys.readouterr().out
+
+
 def test_sweep_writes_its_claim_and_its_onsets(tmp_path, capsys):
     out = tmp_path / "sweep"
     assert main([*SWEEP, "--out", str(out)]) == 0
@@ -85,6 +94,16 @@ def test_bad_usage_is_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2 and "error:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments, line", [
+    (["study", "--bogus"], "minimlp study: error: unrecognized arguments: --bogus\n"),
+    (["--bogus"], "minimlp: error: unrecognized arguments: --bogus\n"),
+    ([], "minimlp: error: expected a command; minimlp --help lists them\n")])
+def test_an_error_of_usage_names_the_command_and_what_is_wrong(arguments, line, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert capsys.readouterr().err == line
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["study", "--help"], ["sweep", "--help"],

@@ -10,7 +10,8 @@ from minimlp.cli import main
 from minimlp.study import frontier, phase
 from minimlp.study.phase import Maps, PhaseConfig
 from minimlp.study.runner import run_study
-from minimlp.study.specialization import METRICS, measured
+from minimlp.study.contrasts import METRICS
+from minimlp.study.specialization import measured
 from minimlp.study.store import RunLog
 
 SMALL = {"sizes": (3, 4), "seeds": 2, "steps": 10, "temperatures": (0.001, 0.1), "coefficients": (0.01, 0.1, 1.0),

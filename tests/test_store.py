@@ -95,6 +95,13 @@ def test_a_path_through_a_file_is_refused(tmp_path):
             RunLog(IDENTITY, path).__enter__()
 
 
+def test_a_folder_of_other_files_is_refused_and_left_as_it_was(tmp_path):
+    (tmp_path / "letter.txt").write_text("dear")
+    with pytest.raises(InputError, match=r"holds other files \(letter.txt\)"):
+        RunLog(IDENTITY, tmp_path, resume=True).__enter__()
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0,
                     reason="root may write everywhere")
 def test_a_read_only_folder_is_refused(tmp_path):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from minimlp.study import specialization, temperature
-from minimlp.study.specialization import MASKS, METRICS, StudyConfig, metric_table
+from minimlp.study.contrasts import METRICS, metric_table
+from minimlp.study.specialization import MASKS, StudyConfig
 from minimlp.study.temperature import ONE, SweepConfig, estimate_onset, onset
 from minimlp.study.verdicts import Contrast, claim, compare, over_sizes, worst
 

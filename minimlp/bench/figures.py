@@ -49,7 +49,7 @@ def kernel_bars(path, rows):
                 error = f", {row['gradient_error']:.0e}" if row["gradient_error"] else ""
                 axis.text(ns * 1.15 if ns else low * 1.1, -k,
                           f"{rounded(ns)}{error}" if ns else "none: " + reason(row), va="center",
-                          fontsize=7.5, color="black" if ns else "#B00000")
+                          fontsize=8, color="black" if ns else "#B00000")
             axis.set_yticks(range(0, -len(panel), -1), [row["competitor"] for row in panel])
             axis.set(xscale="log", xlim=(low, high), title=f"d = {panel[0]['d']}, {panel[0]['dtype']}")
             plain(axis.xaxis)
@@ -89,7 +89,7 @@ def ceiling_shares(path, rows):
                 axis.barh(-k, exp, color=EXP, height=0.7)
                 axis.barh(-k, fma, left=exp, color=MULTIPLY_ADD, height=0.7)
                 axis.text(exp + fma + 2, -k, f"{rounded(exp + fma)} %" if exp else "none: " + reason(row), va="center",
-                          fontsize=7.5)
+                          fontsize=8)
             axis.axvline(100, color="black", linewidth=1, linestyle=":")
             axis.set_yticks(range(0, -len(panel), -1), [row["competitor"] for row in panel])
             axis.set(xlim=(0, 118), title=f"d = {panel[0]['d']}, {panel[0]['dtype']}")
@@ -107,8 +107,7 @@ def scaling(path, rows, ceilings):
     with saved(path, 1, 3, height=3.5) as (figure, [axes]):
         for axis, kind in zip(axes, ("N", "d", "threads")):
             here = [row for row in rows if row["axis"] == kind and row["ns_per_pair"]]
-            draw = speedups if kind == "threads" else times
-            draw(axis, kind, here)
+            speedups(axis, here) if kind == "threads" else times(axis, kind, here)
         bound(axes[1], rows, ceilings)
         names = list(dict.fromkeys(row["competitor"] for row in rows))
         handles = [Line2D([], [], color=COLOURS[name], marker="o", markersize=4) for name in names]
@@ -143,7 +142,7 @@ def times(axis, kind, rows):
         axis.set_xticks(ticks, [str(tick) for tick in ticks])
 
 
-def speedups(axis, kind, rows):
+def speedups(axis, rows):
     """Times as fast as with one thread."""
     ticks = sorted({row["threads"] for row in rows})
     for (name, d), line in lines_of(rows).items():

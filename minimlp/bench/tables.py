@@ -4,8 +4,8 @@ import csv
 from pathlib import Path
 
 from ..checks import InputError
-from ..study.report import aligned, short
 from ..study.store import csv_text
+from ..study.text import aligned, short, words
 
 COLUMNS = {
     "bench.csv": ("competitor", "N", "M", "d", "dtype", "ns_per_pair", "ns_low", "ns_high", "timings",
@@ -83,5 +83,5 @@ def printed(name, rows):
     """A table for the terminal: the columns in which there is something, three digits each."""
     columns = [column for column in COLUMNS[name]
                if any(row.get(column) not in (None, "") for row in rows)]
-    return aligned([column.replace("_", " ") for column in columns],
+    return aligned([words(column) for column in columns],
                    [[short(row.get(column)) for column in columns] for row in rows])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..dispatch import init_params, train
+from ..dispatch import train
 from ..loss import PAIRED
 from ..study.runner import prepare_worker
 from ..study.specialization import MASKS, StudyConfig
@@ -38,8 +38,7 @@ def problem(run):
     size, mask, seed = run
     config = StudyConfig()
     x, y = config.samples(size, seed)
-    coefficients = {} if mask == "none" else dict.fromkeys(mask.split("+"), config.coefficient)
-    return init_params(x, size, [seed, size, 1]), x, y, coefficients
+    return config.start(x, seed), x, y, config.coefficients_of(mask)
 
 
 def trained(run, steps, backend):

@@ -5,8 +5,6 @@ import numpy as np
 from .temperature import RANGE, crossing, interval, none_if_nan
 from .verdicts import RESAMPLES
 
-STATES = ("crossed", "never", "always")
-
 
 def frontier(coefficients, excess, level):
     """The least coefficient at which the excess is over the level, log-interpolated.

@@ -151,15 +151,13 @@ def network(x, y, coefficients):
     return function
 
 
-def gradient_table(backend="numpy", progress=None):
+def gradient_table(backend="numpy"):
     """Check every case in float64, and its float32 form against the float64 gradient.
 
     Parameters
     ----------
     backend : str
         Another one than "numpy" is also held against the reference.
-    progress : function (), optional
-        Called after each case.
 
     Returns
     -------
@@ -172,8 +170,6 @@ def gradient_table(backend="numpy", progress=None):
         rows.append(float64_row(case, backend))
         if not case.only_float64:
             rows.append(float32_row(case, backend))
-        if progress:
-            progress()
     return rows
 
 

@@ -6,18 +6,19 @@ beside coverage, once its temperature is tied to the data by the law tau ~ (rang
 """
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from .. import checks
-from ..dispatch import init_params, train
+from ..dispatch import train
 from ..gaussian import Params
+from .contrasts import LARGER_IS_BETTER, METRICS, metric_table
 from .frontier import estimate_frontier, off_by, predicted_frontier
-from .specialization import METRICS, StudyConfig, TrainingConfig, is_result, measured, metric_table
-from .store import key
+from .records import diverged_runs
+from .specialization import StudyConfig, TrainingConfig, is_result, measured
 from .temperature import BASELINE, LEVEL, ONE, RANGE, estimate_onset
-from .verdicts import Contrast, claim, compare, worst
+from .verdicts import Contrast, as_dicts, claim, compare, worst
 
 PAIR = "coverage+separation"
 DIAGRAMS = ("coverage", "separation", "overlap", "balanced", PAIR)
@@ -120,10 +121,8 @@ class PhaseConfig(TrainingConfig):
             return [(tau, 0.0) for tau in self.temperatures] + grid
         return [(BASELINE, 0.0)] + grid if name == PAIR else grid
 
-    def acceptance(self):
-        runs = {key(run) for run in self.runs()}
-        return lambda run, record: (key(run) in runs and is_result(record["result"])
-                                    and len(bytes.fromhex(record["params_sha256"])) == 32)
+    def is_record(self, run, record):
+        return is_result(record["result"]) and len(bytes.fromhex(record["params_sha256"])) == 32
 
     def execute(self, run):
         """The metrics, and the digest of the parameters: `training` gives them again in milliseconds."""
@@ -135,7 +134,7 @@ class PhaseConfig(TrainingConfig):
         """The training of one run: (training, x)."""
         size, seed = run["size"], run["seed"]
         x, y = self.samples(size, seed)
-        start = init_params(x, size, [seed, size, 1])
+        start = self.start(x, seed)
         if run["diagram"] == "overlap":
             start = rescaled(start, np.sqrt(2 / run["temperature"]) / TYPICAL_WEIGHT)
         coefficients, temperatures = self.objective_of(run)
@@ -190,7 +189,7 @@ class Maps:
     def values(self, name, size, metric):
         """{(temperature, coefficient, seed): value} of one diagram at one size."""
         return worst({place: np.nan if row[metric] is None else row[metric]
-                      for place, row in self.found[name, size].items()}, metric == "specialization_ratio")
+                      for place, row in self.found[name, size].items()}, metric in LARGER_IS_BETTER)
 
     def grid(self, name, size, metric):
         """(seeds, temperatures, coefficients)."""
@@ -233,15 +232,14 @@ def frontiers(maps):
         for size in config.sizes:
             predicted = predicted_frontier(size, temperatures, config.coverage_temperature,
                                            config.coefficient) if name == PAIR else None
+            reaching = [k for k, tau in enumerate(temperatures) if tau >= config.tied(1.0, size)]
             for against, level in LEVELS[name]:
                 excess = maps.excess(name, size, against) * (-1 if name in ATTRACTORS else 1)
                 line = estimate_frontier(np.array(config.coefficients), excess, 1 / size if level == ONE else level)
                 found.append({"diagram": name, "size": size, "against": against, "level": level,
                               "temperatures": list(temperatures), **line, "predicted": predicted,
-                              "ratio": predicted and off_by(*(
-                                  [values[k] for k, tau in enumerate(temperatures)
-                                   if tau >= config.tied(1.0, size)]
-                                  for values in (line["coefficient"], predicted)))})
+                              "ratio": predicted and off_by([line["coefficient"][k] for k in reaching],
+                                                            [predicted[k] for k in reaching])})
     return found
 
 
@@ -337,11 +335,9 @@ def summary(rows, config, log):
     """What summary.json holds: identity, the claims, what was tried, frontiers, laws, diverged runs."""
     maps = Maps(rows, config)
     return {**config.identity(),
-            "claims": [{**asdict(c), "contrasts": [{**asdict(contrast), "verdict": contrast.verdict}
-                                                   for contrast in c.contrasts]}
-                       for c in claims(rows, config)],
+            "claims": as_dicts(claims(rows, config)),
             "explored": explored(rows, config),
             "frontiers": frontiers(maps),
             "best": best_cells(maps),
             "laws": laws(rows, config),
-            "diverged": [{name: row[name] for name in COLUMNS[:5]} for row in rows if row["diverged"]]}
+            "diverged": diverged_runs(rows, COLUMNS[:5])}

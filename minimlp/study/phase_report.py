@@ -1,6 +1,6 @@
 """What `minimlp phase` prints beside the claims: the ratios tried, the frontiers, the law at each coefficient."""
 
-from .text import aligned, short
+from .text import aligned, short, words
 
 
 def tables(summary):
@@ -10,7 +10,7 @@ def tables(summary):
 
 
 def explored(rows):
-    """Mean gain over coverage alone of each ratio on the seeds of the choice, sizes across."""
+    """Mean gain over coverage alone with each c on the seeds of the choice, sizes across."""
     sizes = [cell["size"] for cell in rows[0]["sizes"]]
     body = [[f"c = {row['ratio']:g}", *(f"{cell['specialization_ratio']:+.3f} {cell['reconstruction_error']:+.4f}"
                                         for cell in row["sizes"])] for row in rows]
@@ -28,10 +28,14 @@ def frontiers(found):
         body = [[f"{tau:g}", *(text for line in lines for text in cells(line, k))]
                 for k, tau in enumerate(lines[0]["temperatures"])]
         title = f"{name}: least lambda with {level_text(name, against, level)}"
-        ratios = "".join(f"\nN={line['size']}: measured / predicted {line['ratio']['mean']:.2f} "
-                         f"({line['ratio']['least']:.2f} to {line['ratio']['most']:.2f}) where tau >= (range/N)^2"
-                         for line in lines if line["ratio"])
-        yield title + "\n" + aligned(header, body) + ratios
+        yield "\n".join([title, aligned(header, body), *(off_by_text(line) for line in lines if line["ratio"])])
+
+
+def off_by_text(line):
+    """How far the prediction is off."""
+    off = line["ratio"]
+    return (f"N={line['size']}: measured / predicted {off['mean']:.2f} ({off['least']:.2f} to {off['most']:.2f}) "
+            "where tau >= (range/N)^2")
 
 
 def cells(line, k):
@@ -63,7 +67,8 @@ def laws(rows):
 
 def best(cells):
     """Where on each map the most prototypes specialize, and where the error is lowest."""
-    body = [[cell["diagram"], cell["size"], cell["by"].replace("_", " "), f"{cell['temperature']:g}",
+    body = [[cell["diagram"], cell["size"], words(cell["by"]), f"{cell['temperature']:g}",
              f"{cell['coefficient']:g}", f"{cell['specialization_ratio']:.3f}", f"{cell['reconstruction_error']:.3f}"]
             for cell in cells]
-    return aligned(["best cell (picked on these seeds)", "N", "by", "tau", "lambda", "ratio", "error"], body)
+    return aligned(["best cell (picked on these seeds)", "N", "by", "tau", "lambda", "specialization ratio",
+                    "reconstruction error"], body)

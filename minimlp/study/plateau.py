@@ -1,16 +1,16 @@
 """The splitting study: hundreds of stationary points, every kind of split, and claims B1 to B6 (paper B)."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from .. import checks
 from ..growing import METHODS
-from . import plateau_runs
-from .plateau_runs import REGIONS
-from .store import identity_of, key
-from .verdicts import Contrast, claim, compare
+from .config import Config
+from .plateau_runs import PARTS, REGIONS
+from .store import key
+from .verdicts import Contrast, as_dicts, claim, compare
 
 NETWORKS = ("gaussian", "tanh", "sigmoid", "softplus")      # of ridge units; "isotropic": paper A's
 TASKS = ("wave", "teacher")
@@ -24,7 +24,7 @@ EVALUATIONS = (100, 200, 300, 400)      # of the gradient, where the methods of 
 
 
 @dataclass(frozen=True)
-class SplitConfig:
+class SplitConfig(Config):
     """Settings of `minimlp split`.
 
     Attributes
@@ -45,22 +45,14 @@ class SplitConfig:
     backend = "numpy"
 
     def __post_init__(self):
-        checks.count("seeds", self.seeds, most=10**5)
-        checks.count("first_seed", self.first_seed, least=0)
+        self.check_seeds()
         checks.count("growth_seeds", self.growth_seeds, most=10**5)
         object.__setattr__(self, "widths", checks.distinct(
             "widths", self.widths, lambda width: checks.count("widths", width, most=WIDEST)))
 
-    identity = identity_of
-
-    def acceptance(self):
-        """A function (run, record): whether this study could have written that record."""
-        runs = {key(run) for run in self.runs()}
-        return lambda run, record: key(run) in runs and is_record(run, record)
-
     def runs(self):
         """Splits of found points, of points with H = 0, of centred units; then growing."""
-        seeds = range(self.first_seed, self.first_seed + self.seeds)
+        seeds = self.seed_range()
         kinds = [(network, bias, d) for network in NETWORKS for bias in (False, True) for d in (1, 2)]
         kinds += [("isotropic", True, d) for d in (1, 2, 3)]
         networks = [{"network": network, "bias": bias, "dimensions": d, "width": width, "seed": seed}
@@ -72,19 +64,18 @@ class SplitConfig:
                    for seed in range(self.growth_seeds)])
 
     def execute(self, run):
-        return {"result": {"found": getattr(plateau_runs, run["part"] + "_run")(run)}}
+        return {"result": {"found": PARTS[run["part"]](run)}}
+
+    def is_record(self, run, record):
+        found = record["result"]["found"]
+        return isinstance(found, list) and all(
+            FOUND[run["part"]] <= set(item) and all(set(CASE) <= set(case) for case in item.get("cases", ()))
+            for item in found)
 
 
+# the least that a record of each part holds
 FOUND = {"split": {"kind", "cases", "theta", "traces"}, "vanishing": {"kind", "cases", "theta", "traces"},
          "centred": {"dimensions", "k", "region", "verdict", "descends"}, "growth": {"method", "values"}}
-
-
-def is_record(run, record):
-    """Whether a record read back has the shape of those that `execute` gives."""
-    found = record["result"]["found"]
-    return isinstance(found, list) and all(
-        FOUND[run["part"]] <= set(item) and all(set(CASE) <= set(case) for case in item.get("cases", ()))
-        for item in found)
 
 
 def of_part(rows, part):
@@ -278,12 +269,10 @@ def gaussian_units(rows):
 def summary(rows, config, log):
     """What summary.json holds: identity, claims, contingency table, the points, E13, growing."""
     law = Counter(str(case["inertia_law"]) for _, _, _, case in cases(rows))
-    b6 = growth_claim(rows)
     growth = {task: {method: np.log10(values[:, [n - 1 for n in EVALUATIONS]]).mean(axis=0).tolist()
                      for method, values in by_method.items()} for task, by_method in growth_values(rows).items()}
     return {**config.identity(), "points": points_found(rows),
-            "claims": [*geometric_claims(rows), {**asdict(b6), "contrasts": [
-                {**asdict(contrast), "verdict": contrast.verdict} for contrast in b6.contrasts]}],
+            "claims": [*geometric_claims(rows), *as_dicts([growth_claim(rows)])],
             "contingency": contingency(rows), "disagreements": disagreements(rows),
             "inertia_law": {"agrees": law["True"], "disagrees": law["False"], "open": law["None"]},
             "gaussian": gaussian_units(rows), "centred": centred_table(rows),

@@ -238,3 +238,6 @@ def growth_run(run, units=4, evaluations=100):
             values += grown.values.tolist()
         rows.append({"method": method, "values": values})
     return rows
+
+
+PARTS = {"split": split_run, "vanishing": vanishing_run, "centred": centred_run, "growth": growth_run}

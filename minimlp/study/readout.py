@@ -1,18 +1,19 @@
 """The study of reading samples out of the weights: arms x sizes x seeds, and the claims D1 to D4 (ours)."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
-from .. import checks, images
+from .. import checks, gaussian, images
 from ..dispatch import forward, implementation, prototypes
 from ..images import ARMS, LEVELS
 from ..loss import objective
 from ..metrics import pairing, reconstruction_error, specialization_ratio
-from .specialization_claims import metric_table
-from .store import identity_of, key
-from .verdicts import Contrast, claim, compare
+from .config import Config
+from .contrasts import bounded, metric_table, paired
+from .records import are_parameters, as_lists, diverged_runs
+from .verdicts import as_dicts, claim, compare
 
 METRICS = ("error", "recovered", "specialization_ratio", "memorised", "fit_error", "own_error", "marginal_error")
 NOISE = tuple(f"error_noise_{level:g}" for level in LEVELS)
@@ -22,7 +23,7 @@ ERROR_RATIO, HALF, SHARE, CLAIMED_LEVEL = 5, 0.5, 0.9, 0.1      # what the claim
 
 
 @dataclass(frozen=True)
-class ImagesConfig:
+class ImagesConfig(Config):
     """Settings of `minimlp images` (all ours).
 
     Attributes
@@ -68,8 +69,7 @@ class ImagesConfig:
         sizes = checks.distinct("sizes", sizes, lambda size: checked_size(size, rows))
         object.__setattr__(self, "sizes", sizes)
         object.__setattr__(self, "samples", {size: self.chosen(rows, size) for size in sizes})
-        checks.count("seeds", self.seeds, most=10**5)
-        checks.count("first_seed", self.first_seed, least=0)
+        self.check_seeds()
         checks.count("steps", self.steps, least=0)
         for name in ("rate", "coefficient", "last_distance"):
             checks.positive(name, getattr(self, name))
@@ -83,24 +83,19 @@ class ImagesConfig:
             return images.patches(size, self.region)
         return images.spread_out(f"data = {self.data}", rows[np.linspace(0, len(rows) - 1, size).round().astype(int)])
 
-    def seed_range(self):
-        return range(self.first_seed, self.first_seed + self.seeds)
-
     def runs(self):
         return [{"size": size, "arm": arm, "seed": seed} for size in self.sizes
                 for arm in ARMS for seed in self.seed_range()]
 
     def identity(self):
         """As of any study; instead of a file's name, which can change, a hash of its samples."""
-        found = identity_of(self)
+        found = super().identity()
         found["settings"]["data"] = {str(size): hashlib.sha256(x.tobytes()).hexdigest()[:16]
                                      for size, x in self.samples.items()}
         return found
 
-    def acceptance(self):
-        """A function (run, record): whether this study could have written that record."""
-        runs = {key(run) for run in self.runs()}
-        return lambda run, record: key(run) in runs and is_record(record, self.samples[run["size"]].shape)
+    def is_record(self, run, record):
+        return is_record(record, self.samples[run["size"]].shape)
 
     def labels(self, size, seed):
         """y: -1 or 1 at random, to be memorised."""
@@ -133,7 +128,7 @@ def measured(training, scaling, x, y, seed):
     """The record of a training: what can be read out, after noise too, and its parameters."""
     params = training.params
     with np.errstate(all="ignore"):
-        p = scaling.back(prototypes_of(params))
+        p = scaling.back(gaussian.prototypes(params))
     diverged = training.diverged or not np.all(np.abs(p) < checks.LARGEST["f8"])
     result = {**dict.fromkeys((*METRICS, *NOISE)), "recovered": 0.0}
     if not diverged:
@@ -147,11 +142,7 @@ def measured(training, scaling, x, y, seed):
                    **dict(zip(NOISE, (noisy_error(params, scaling, x, level, seed) / float(nearest.mean())
                                       for level in LEVELS)))}
     return {"result": {**result, "diverged": int(diverged)},
-            "params": {name: array.tolist() for name, array in params._asdict().items()}}
-
-
-def prototypes_of(params):
-    return -params.b / params.w[:, None]
+            "params": as_lists(params)}
 
 
 def noisy_error(params, scaling, x, level, seed):
@@ -161,7 +152,7 @@ def noisy_error(params, scaling, x, level, seed):
 
 def is_record(record, shape):
     """Whether a record read back has the shape of `measured`'s."""
-    result, params = record["result"], record["params"]
+    result = record["result"]
     if set(result) != {*METRICS, *NOISE, "diverged"} or result["diverged"] not in (0, 1):
         return False
     numbers = [result[name] for name in (*METRICS, *NOISE) if name not in ("recovered", "marginal_error")]
@@ -169,28 +160,12 @@ def is_record(record, shape):
         fine = numbers == [None] * len(numbers)
     else:
         fine = all(type(value) in (int, float) and 0 <= value < np.inf for value in numbers)
-    shapes = {"w": shape[:1], "b": shape, "v": shape[:1], "c": ()}
-    arrays = {name: np.asarray(params[name], dtype=float) for name in shapes}
-    return fine and 0 <= result["recovered"] <= 1 and all(
-        arrays[name].shape == wanted and np.isfinite(arrays[name]).all() for name, wanted in shapes.items())
+    return fine and 0 <= result["recovered"] <= 1 and are_parameters(record["params"], *shape)
 
 
 def csv_rows(rows):
     """Rows as results.csv has them."""
     return [{name: row[name] for name in COLUMNS} for row in rows]
-
-
-def contrast(rows, metric, expected, arm, bound=0.0, other=None, factor=1.0):
-    """An arm's metric against a bound, or less another arm's times a factor against 0."""
-    larger, comparisons = metric in ("recovered",), []
-    for size, by_arm in metric_table(rows, metric, "arm").items():
-        if not {arm, other or arm} <= {*by_arm}:
-            continue
-        ours, theirs = (np.array(list(by_arm[name].values())) for name in (arm, other or arm))
-        comparisons.append(compare(ours - factor * theirs if other else ours, size, bound, larger))
-    share = "" if factor == 1 else f" / {1 / factor:g}"
-    label = f"{metric}: {arm} - {other}{share}" if other else f"{metric}: {arm}, bound {bound:g}"
-    return Contrast(label, expected, larger, comparisons)
 
 
 def claims(rows):
@@ -207,24 +182,28 @@ def claims(rows):
     """
     noisy = f"error_noise_{CLAIMED_LEVEL:g}"
     ours = "all of it; errors in mean distances to the nearest other sample"
+
+    def beside(metric, other, factor=1.0):
+        return paired(rows, metric, "balanced", other, factor=factor, column="arm")
+
+    def held(metric, arm, bound, expected="better"):
+        return bounded(rows, metric, arm, bound, expected, "arm")
+
     return [
         claim("D1", f"balanced coverage reads the samples out of the weights: mean error below 1/{ERROR_RATIO} of "
               f"coverage's and below half of the distance to the nearest other sample, more than {SHARE:.0%} of "
               "them recovered",
-              [contrast(rows, "error", "better", "balanced", other="coverage", factor=1 / ERROR_RATIO),
-               contrast(rows, "error", "better", "balanced", HALF),
-               contrast(rows, "recovered", "better", "balanced", SHARE)], ours),
+              [beside("error", "coverage", 1 / ERROR_RATIO), held("error", "balanced", HALF),
+               held("recovered", "balanced", SHARE)], ours),
         claim("D2", "annealing alone does not do it: balanced coverage has a smaller error than annealed coverage "
               "and recovers more samples",
-              [contrast(rows, "error", "better", "balanced", other="coverage annealed"),
-               contrast(rows, "recovered", "better", "balanced", other="coverage annealed")], ours),
+              [beside("error", "coverage annealed"), beside("recovered", "coverage annealed")], ours),
         claim("D3", "without a structural loss the samples cannot be read out: mean error above half of the distance "
               "to the nearest other sample, fewer than half of them recovered",
-              [contrast(rows, "error", "worse", "none", HALF),
-               contrast(rows, "recovered", "worse", "none", HALF)], ours),
+              [held("error", "none", HALF, "worse"), held("recovered", "none", HALF, "worse")], ours),
         claim("D4", f"with balanced coverage it withstands noise of {CLAIMED_LEVEL:.0%} on every weight: mean error "
               "still below half of the distance to the nearest other sample",
-              [contrast(rows, noisy, "better", "balanced", HALF)], ours)]
+              [held(noisy, "balanced", HALF)], ours)]
 
 
 def readout(rows):
@@ -244,9 +223,7 @@ def readout(rows):
 def summary(rows, config, log):
     """What summary.json holds: identity, claims, means by size and arm, distances, diverged runs."""
     return {**config.identity(),
-            "claims": [{**asdict(c), "contrasts": [{**asdict(contrast), "verdict": contrast.verdict}
-                                                   for contrast in c.contrasts]}
-                       for c in claims(rows)],
+            "claims": as_dicts(claims(rows)),
             "readout": readout(rows),
             "nearest_other": {size: float(images.nearest_other(x).mean()) for size, x in config.samples.items()},
-            "diverged": [{name: row[name] for name in ("size", "arm", "seed")} for row in rows if row["diverged"]]}
+            "diverged": diverged_runs(rows, ("size", "arm", "seed"))}

@@ -1,18 +1,17 @@
 """Repair by splitting against coverage and balanced coverage: runs, and the claims R1 to R4 (ours)."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import gcd
 from typing import NamedTuple
 
 import numpy as np
 
 from .. import checks
-from ..dispatch import init_params
 from ..repair import ACTS, EPSILON, moved_by, segments, train_with_repair
+from .contrasts import METRICS, bounded, means, paired
+from .records import diverged_runs
 from .specialization import FRAME_STEPS, TrainingConfig, is_record, measured
-from .specialization_claims import LARGER_IS_BETTER, METRICS, metric_table
-from .store import identity_of, key
-from .verdicts import Contrast, claim, compare
+from .verdicts import as_dicts, claim
 
 REPAIRS = ("births", "ascents", "rise")
 COLUMNS = ("size", "arm", "seed", *METRICS, *REPAIRS, "diverged")
@@ -72,12 +71,8 @@ class RepairConfig(TrainingConfig):
         segments(self.acts, self.steps)
         moved_by(self.epsilon)
 
-    identity = identity_of
-
-    def acceptance(self):
-        """A function (run, record): whether this study could have written that record."""
-        runs = {key(run) for run in self.runs()}
-        return lambda run, record: key(run) in runs and is_repair_record(record, run["size"])
+    def is_record(self, run, record):
+        return is_repair_record(record, run["size"])
 
     def runs(self):
         return [{"size": size, "arm": arm, "seed": seed} for size in self.sizes
@@ -92,9 +87,8 @@ class RepairConfig(TrainingConfig):
     def train_arm(self, size, seed, name, every=0):
         """One training from the study's start: ((training, acts), x)."""
         arm, (x, y) = ARMS[name], self.samples(size, seed)
-        start = init_params(x, size, [seed, size, 1])
         return train_with_repair(
-            start, x, y, {arm.loss: self.coefficient}, {arm.loss: getattr(self, arm.temperature)}, self.steps,
+            self.start(x, seed), x, y, {arm.loss: self.coefficient}, {arm.loss: getattr(self, arm.temperature)}, self.steps,
             self.rate, self.acts if arm.acts else (), self.epsilon, arm.direction, [seed, size, 2], every,
             self.backend), x
 
@@ -137,24 +131,11 @@ def csv_rows(rows):
     return rows
 
 
-def arm_contrast(rows, metric, ours, theirs, factor=1.0, bound=0.0):
-    """Paired over seeds: the metric of the arm `ours` less factor times that of `theirs`; 'better' is expected."""
-    larger, comparisons = metric in LARGER_IS_BETTER, []
-    for size, by_arm in metric_table(rows, metric, "arm").items():
-        a, b = (np.array(list(by_arm[arm].values())) for arm in (ours, theirs))
-        comparisons.append(compare(a - factor * b, size, bound, larger))
-    times = "" if factor == 1 else f"{factor:g} x "
-    limit = f", bound {bound:g}" if bound else ""
-    return Contrast(f"{metric}: {ours} - {times}{theirs}{limit}", "better", larger, comparisons)
-
-
 def quality(rows, arm):
     """The contrasts that together say 'as good as balanced coverage'."""
-    fits = [compare(list(by_arm[arm].values()), size, FIT_BOUND)
-            for size, by_arm in metric_table(rows, "fit_error", "arm").items()]
-    return [arm_contrast(rows, "reconstruction_error", arm, "balanced coverage", ERROR_RATIO),
-            arm_contrast(rows, "specialization_ratio", arm, "balanced coverage", bound=-USAGE_BOUND),
-            Contrast(f"fit_error: {arm}, bound {FIT_BOUND:g}", "better", False, fits)]
+    return [paired(rows, "reconstruction_error", arm, "balanced coverage", factor=ERROR_RATIO, column="arm"),
+            paired(rows, "specialization_ratio", arm, "balanced coverage", bound=-USAGE_BOUND, column="arm"),
+            bounded(rows, "fit_error", arm, FIT_BOUND, column="arm")]
 
 
 def claims(rows):
@@ -171,18 +152,21 @@ def claims(rows):
     """
     controls = [(f"{base}, repaired", base + other) for base in TEMPERATURES for other in ("", ", restarted")]
     directions = [(f"{base}, repaired", f"{base}, repaired at random") for base in TEMPERATURES]
-    error, usage = "reconstruction_error", "specialization_ratio"
+
+    def contrasts(metric, pairs):
+        return [paired(rows, metric, *pair, column="arm") for pair in pairs]
+
     level = (f"reconstruction error at most {ERROR_RATIO} times balanced's, specialization ratio lower by "
              f"{USAGE_BOUND:g} at most, fit error below {FIT_BOUND:g}")
     return [
         claim("R1", "repair by splitting lowers coverage's reconstruction error at every size",
-              [arm_contrast(rows, error, *pair) for pair in controls], "all of it"),
+              contrasts("reconstruction_error", controls), "all of it"),
         claim("R2", "repair by splitting raises coverage's specialization ratio at every size",
-              [arm_contrast(rows, usage, *pair) for pair in controls], "all of it"),
+              contrasts("specialization_ratio", controls), "all of it"),
         *(claim(f"R3 ({base})", f"{base}, repaired, reaches balanced coverage's quality: {level}",
                 quality(rows, f"{base}, repaired"), "all of it") for base in TEMPERATURES),
         claim("R4", "the inner Hessian's direction matters: a lower reconstruction error than a random one's",
-              [arm_contrast(rows, error, *pair) for pair in directions], "all of it"),
+              contrasts("reconstruction_error", directions), "all of it"),
     ]
 
 
@@ -208,14 +192,8 @@ def demonstration(config, log):
 
 def summary(rows, config, log):
     """What summary.json holds: identity, claims, means by size and arm, births, diverged runs."""
-    means = [{"size": size, "mask": arm, "metric": metric, "mean": float(np.mean(list(values.values())))}
-             for metric in METRICS for size, by_arm in metric_table(rows, metric, "arm").items()
-             for arm, values in by_arm.items()]
     return {**config.identity(),
-            "claims": [{**asdict(c), "contrasts": [{**asdict(contrast), "verdict": contrast.verdict}
-                                                   for contrast in c.contrasts]}
-                       for c in claims(rows)],
+            "claims": as_dicts(claims(rows)),
             "expelled_at_start": {size: 2 / (size + 1) for size in config.sizes},
-            "means": means, "repairs": repairs(rows),
-            "diverged": [{name: row[name] for name in ("size", "arm", "seed")}
-                         for row in rows if row["diverged"]]}
+            "means": means(rows, "arm"), "repairs": repairs(rows),
+            "diverged": diverged_runs(rows, ("size", "arm", "seed"))}

@@ -1,24 +1,28 @@
 """A study's summary as text, for the terminal and the README."""
 
 from . import phase_report, strength_report
-from .text import aligned, short
+from .text import aligned, short, words
 
-METRIC_NAMES = {"reconstruction_error": "reconstruction error", "fit_error": "fit error",
-                "specialization_ratio": "specialization ratio",
-                "expelled_fraction": "expelled fraction"}
+TOLD = ("reconstruction_error", "fit_error", "specialization_ratio", "expelled_fraction")
 LISTED = 20         # runs that diverged or disagree, at most
+FEW = 10            # seeds: under these the bootstrap is too sure of itself
 MARKS = {"better": "+", "worse": "-", "open": "?"}
+LEGEND = """Of each claim, by size or setting: + better, - worse, ? open; the mean over seeds of the paired difference
+[95 % interval], its median and sign-flip p-value; * where mean and median lie on different sides of the bound.
+"""
 
 
 def text(summary):
     """The claims with their figures, what was found beside them, and the runs that diverged."""
     lines = []
     if "means" in summary:
-        lines += [mean_table(summary, metric) for metric in METRIC_NAMES]
+        lines += [mean_table(summary, metric) for metric in TOLD]
     if "readout" in summary:
         lines.append(readout_text(summary))
+    seeds = [count for claim in summary["claims"] for count in seeds_of(claim)]
+    lines += [LEGEND] if seeds else []
     for claim in summary["claims"]:
-        lines.append(f"{claim['name']}: {claim['verdict'].upper()}.  {claim['statement']}")
+        lines.append(f"{claim['name']}: {claim['verdict'].upper()}{seeds_text(claim)}.  {claim['statement']}")
         lines += ["  " + part_text(part) for part in claim.get("parts", ())]
         for contrast in claim.get("contrasts", ()):
             lines.append(f"  {contrast['label']}: {contrast['verdict']}")
@@ -38,14 +42,26 @@ def text(summary):
         lines.append(phase_report.tables(summary) + "\n")
     if "arms" in summary:
         lines.append(strength_report.tables(summary) + "\n")
-    lines.append("claims: " + ", ".join(f"{claim['name']} {claim['verdict']}"
-                                        for claim in summary["claims"]))
+    first_look = f" (a first look: from fewer than {FEW} seeds)" if min(seeds, default=FEW) < FEW else ""
+    lines.append(f"claims{first_look}: " + ", ".join(f"{claim['name']} {claim['verdict']}"
+                                                     for claim in summary["claims"]))
     for name, title in (("diverged", "diverged runs"), ("disagreements", "disagreements")):
         if name in summary:
             lines.append(f"{title}: {len(summary[name])}" + "".join(
                 f"\n  {run}" for run in summary[name][:LISTED]) + (
                 "\n  and more, all in summary.json" if len(summary[name]) > LISTED else ""))
     return "\n".join(lines)
+
+
+def seeds_of(claim):
+    """How many seeds each of its comparisons has."""
+    return [c["seeds"] for contrast in claim.get("contrasts", ()) for c in contrast["comparisons"]]
+
+
+def seeds_text(claim):
+    """ (10 seeds), or from the fewest to the most; nothing of a claim without comparisons."""
+    seeds = sorted({*seeds_of(claim)})
+    return f" ({' to '.join(map(str, seeds[:1] + seeds[1:][-1:]))} seeds)" if seeds else ""
 
 
 def mean_table(summary, metric):
@@ -58,7 +74,7 @@ def mean_table(summary, metric):
     if metric == "expelled_fraction":
         start = {int(size): value for size, value in summary["expelled_at_start"].items()}
         body.append(["(2/(N+1), expected at the start)", *(short(start[size]) for size in sizes)])
-    return aligned([METRIC_NAMES[metric], *(f"N={size}" for size in sizes)], body) + "\n"
+    return aligned([words(metric), *(f"N={size}" for size in sizes)], body) + "\n"
 
 
 def readout_text(summary):
@@ -75,9 +91,9 @@ def readout_text(summary):
 
 
 def comparison_text(c):
-    """One comparison on a line: + as a better one, - a worse one, ? open; * mean and median differ."""
+    """One comparison on a line (see LEGEND)."""
     interval = "" if c["low"] is None else f" [{c['low']:+.3g}, {c['high']:+.3g}]"
-    flag = " *median disagrees" if c["flagged"] else ""
+    flag = " *" if c["flagged"] else ""
     where = f"N={c['size']:<4}" if isinstance(c["size"], int) else c["size"]
     return (f"{MARKS[c['verdict']]} {where} mean {c['mean']:+.3g}{interval}, "
             f"median {c['median']:+.3g}, p {c['p']:.2g}{flag}")

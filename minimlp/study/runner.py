@@ -18,7 +18,8 @@ def run_study(config, executor=None, jobs=1, log=None, progress=False):
 
     Parameters
     ----------
-    config : StudyConfig, SweepConfig, SplitConfig, StrengthConfig or ImagesConfig
+    config : Config
+        The settings of any study.
     executor : concurrent.futures.Executor, optional
         Carries the runs; a process pool, Dask's `client.get_executor()` or
         `mpi4py.futures.MPIPoolExecutor()` will do.

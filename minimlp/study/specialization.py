@@ -1,6 +1,6 @@
 """The specialization study: sizes x masks x seeds, and the claims A1 to A8 (paper A)."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,9 +11,11 @@ from ..loss import STRUCTURAL, objective
 from ..metrics import (expelled_fraction, hull_distance, reconstruction_error,
                        specialization_ratio)
 from ..train import ITERATIONS
-from .specialization_claims import MASKS, METRICS, claims, metric_table
-from .store import identity_of, key
-from .verdicts import RESAMPLES
+from .config import Config
+from .contrasts import METRICS, means
+from .records import are_parameters, as_lists, diverged_runs
+from .specialization_claims import MASKS, claims
+from .verdicts import RESAMPLES, as_dicts
 
 COLUMNS = ("size", *STRUCTURAL, "seed", *METRICS, "marginal_error", "diverged")
 DEMONSTRATION = ("x", "y", "steps", *MASKS[:4], *("moves " + mask for mask in MASKS[:4]))
@@ -31,8 +33,8 @@ def mask_name(text):
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
-    """Settings that the study and the temperature sweep share (the nominal ones are ours)."""
+class TrainingConfig(Config):
+    """Settings that all studies of one-dimensional trainings share (the nominal ones are ours)."""
 
     sizes: tuple = (3, 5, 10, 20, 50, 100)
     seeds: int = 10
@@ -47,33 +49,31 @@ class TrainingConfig:
     def __post_init__(self):
         object.__setattr__(self, "sizes", checks.distinct(
             "sizes", self.sizes, lambda size: checks.count("sizes", size)))
-        checks.count("seeds", self.seeds, most=10**5)
-        checks.count("first_seed", self.first_seed, least=0)
+        self.check_seeds()
         checks.count("steps", self.steps, least=0)
         checks.positive("rate", self.rate)
         checks.positive("coefficient", self.coefficient)
         checks.choice("target", self.target, TARGETS)
         implementation(objective, self.backend)
 
-    def seed_range(self):
-        return range(self.first_seed, self.first_seed + self.seeds)
-
     def samples(self, size, seed):
         return uniform_samples(size, [seed, size, 0], self.target)
 
-    identity = identity_of
+    def is_record(self, run, record):
+        return is_record(record, run["size"])
 
-    def acceptance(self):
-        """A function (run, record): whether this study could have written that record."""
-        runs = {key(run) for run in self.runs()}
-        return lambda run, record: key(run) in runs and is_record(record, run["size"])
+    def start(self, x, seed):
+        """The parameters that training starts from, whatever the losses."""
+        return init_params(x, len(x), [seed, len(x), 1])
+
+    def coefficients_of(self, mask):
+        """{loss: lambda} of a mask's losses."""
+        return {} if mask == "none" else dict.fromkeys(mask.split("+"), self.coefficient)
 
     def train(self, size, seed, mask, temperatures, every=0):
         """One training, as the study starts and runs it: (training, x)."""
         x, y = self.samples(size, seed)
-        start = init_params(x, size, [seed, size, 1])
-        coefficients = {} if mask == "none" else dict.fromkeys(mask.split("+"), self.coefficient)
-        return train(start, x, y, coefficients, temperatures, self.steps, self.rate,
+        return train(self.start(x, seed), x, y, self.coefficients_of(mask), temperatures, self.steps, self.rate,
                      every=every, iterations=self.iterations, backend=self.backend), x
 
 
@@ -152,7 +152,7 @@ class StudyConfig(TrainingConfig):
     def untypical(self, size, seed):
         """How far the share of prototypes that start outside is from its mean, 2 / (N + 1)."""
         x, _ = self.samples(size, seed)
-        p = prototypes(init_params(x, size, [seed, size, 1]))
+        p = prototypes(self.start(x, seed))
         return abs(expelled_fraction(p, x) - 2 / (size + 1))
 
     def frames(self, size, seed, mask):
@@ -183,17 +183,14 @@ def measured(training, x):
                   "specialization_ratio": specialization_ratio(p, x),
                   "expelled_fraction": expelled_fraction(p, x)}
     return {"result": {**result, "diverged": int(diverged), "marginal_error": training.marginal_error},
-            "params": {name: array.tolist() for name, array in params._asdict().items()}}
+            "params": as_lists(params)}
 
 
 def is_record(record, size):
     """Whether a record read back has the shape of `measured`'s."""
     result, params = record["result"], record["params"]
-    shapes = {"w": (size,), "b": (size, 1), "v": (size,), "c": ()}
-    arrays = {name: np.asarray(params[name], dtype=float) for name in shapes}
-    return is_result(result) and all(arrays[name].shape == shape and np.isfinite(arrays[name]).all()
-                                     for name, shape in shapes.items()) and (
-        result["diverged"] == 1 or bool(np.all(arrays["w"])))
+    return are_parameters(params, size) and is_result(result) and (
+        result["diverged"] == 1 or bool(np.all(params["w"])))
 
 
 def is_result(result):
@@ -238,17 +235,10 @@ def summary(rows, config, log):
     """What summary.json holds: identity, claims, means by size and mask, moves under Adam, the
     largest marginal error of balanced coverage at the last step, diverged runs."""
     marginal_errors = [row["marginal_error"] for row in rows if row["marginal_error"] is not None]
-    means = [{"size": size, "mask": mask, "metric": metric,
-              "mean": float(np.mean(list(values.values())))}
-             for metric in METRICS for size, by_mask in metric_table(rows, metric).items()
-             for mask, values in by_mask.items()]
     return {**config.identity(),
-            "claims": [{**asdict(c), "contrasts": [{**asdict(contrast), "verdict": contrast.verdict}
-                                                   for contrast in c.contrasts]}
-                       for c in claims(rows)],
+            "claims": as_dicts(claims(rows)),
             "expelled_at_start": {size: 2 / (size + 1) for size in config.sizes},
-            "means": means,
+            "means": means(rows),
             "inward_share": inward_share(demonstration(config, log)),
             "largest_marginal_error": max(marginal_errors, default=None),
-            "diverged": [{name: row[name] for name in ("size", "mask", "seed")}
-                         for row in rows if row["diverged"]]}
+            "diverged": diverged_runs(rows, ("size", "mask", "seed"))}

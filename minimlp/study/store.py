@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import zipfile
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +30,6 @@ def versions(backend="numpy"):
         import numba
         found["numba"] = numba.__version__
     return found
-
-
-def identity_of(config):
-    """What makes a study this study: its command, settings, backend and versions."""
-    settings = {f.name: getattr(config, f.name) for f in fields(config) if f.name != "backend"}
-    return {"command": config.command, "settings": settings, "backend": config.backend,
-            "versions": versions(config.backend)}
 
 
 class RunLog:
@@ -75,6 +67,7 @@ class RunLog:
             return self
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
+            self.refuse_other_files()
             self.lock = open(self.directory / LOCK, "a+b")
         except OSError as error:
             raise InputError(f"out = {self.directory}: can't be written: {error.strerror}") from None
@@ -104,14 +97,17 @@ class RunLog:
             self.file.write(json.dumps({"run": run, **record}, allow_nan=False).encode() + b"\n")
             self.file.flush()
 
+    def refuse_other_files(self):
+        """Before the lock, so that a folder that is no study's is left as it was."""
+        names = [entry.name for entry in self.directory.iterdir()]
+        others = [name for name in names if name not in (LOCK, LOG + ".new")]
+        if others and LOG not in names:
+            raise InputError(f"out = {self.directory}: holds other files ({others[0]}) and no {LOG}; choose a "
+                             "new folder")
+
     def open_log(self):
         path = self.directory / LOG
         if not path.exists():
-            others = [entry.name for entry in self.directory.iterdir()
-                      if entry.name not in (LOCK, LOG + ".new")]
-            if others:
-                raise InputError(f"out = {self.directory}: holds other files ({others[0]}) and no "
-                                 f"{LOG}; choose a new folder")
             replace(path, json.dumps({"identity": self.identity}).encode() + b"\n")
         elif not self.resume:
             self.read(path)

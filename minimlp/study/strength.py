@@ -4,7 +4,7 @@ A run is one seed of one setting: every alpha and both starts on the same sample
 validation and test points, so that all is paired across alpha.  Settings are ours.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +14,9 @@ from .. import feature_learning as fl
 from .. import risk_flow
 from ..mixture import mixture, separability
 from ..two_layer import forward
-from .store import identity_of, key
+from .config import Config
 from .strength_claims import claims, findings
+from .verdicts import as_dicts
 
 STARTS = ("plain", "antisymmetric")
 METRICS = ("time", "error", "standard_error", "zeros", "unit_angle", "angle", "linear_error",
@@ -69,7 +70,7 @@ ALPHAS = tuple(float(f"{alpha:.4g}") for alpha in 10.0 ** np.linspace(-4, 1, 13)
 
 
 @dataclass(frozen=True)
-class StrengthConfig:
+class StrengthConfig(Config):
     """Settings of `minimlp strength`.
 
     Attributes
@@ -109,8 +110,7 @@ class StrengthConfig:
             checked(setting)
         object.__setattr__(self, "alphas", tuple(sorted(checks.distinct(
             "alphas", self.alphas, lambda alpha: risk_flow.scale("alphas", alpha)))))
-        checks.count("seeds", self.seeds, most=10**5)
-        checks.count("first_seed", self.first_seed, least=0)
+        self.check_seeds()
         checks.count("validation_points", self.validation_points, least=2)
         checks.count("test_points", self.test_points, least=2)
         if checks.positive("tolerance", self.tolerance) > risk_flow.LOOSEST:
@@ -128,19 +128,9 @@ class StrengthConfig:
         return (("growth", None), *(("training", level) for level in self.targets),
                 *(("validation", level) for level in self.validation_levels))
 
-    def seed_range(self):
-        return range(self.first_seed, self.first_seed + self.seeds)
-
     def runs(self):
         return [{"setting": s.name, "size": s.size * s.width, "seed": seed}
                 for s in self.settings for seed in self.seed_range()]
-
-    identity = identity_of
-
-    def acceptance(self):
-        """A function (run, record): whether this study could have written that record."""
-        runs = {key(run) for run in self.runs()}
-        return lambda run, record: key(run) in runs and self.is_record(record)
 
     def setting(self, name):
         return next(s for s in self.settings if s.name == name)
@@ -150,12 +140,12 @@ class StrengthConfig:
 
     def start(self, setting, alpha, seed, start):
         return risk_flow.balanced_start(setting.width, setting.dimensions, alpha, [seed, START],
-                                 start == "antisymmetric")
+                                        start == "antisymmetric")
 
     def descend(self, params, data, validation, alpha, times=()):
         return risk_flow.train_to_risk(params, data.x, data.y, self.targets, validation[:2],
-                                self.validation_levels, (alpha,), times, tolerance=self.tolerance,
-                                most=self.most, longest=self.longest, backend=self.backend)
+                                       self.validation_levels, (alpha,), times, tolerance=self.tolerance,
+                                       most=self.most, longest=self.longest, backend=self.backend)
 
     def execute(self, run):
         """All alphas and both starts of a seed: every metric as (alphas, stops)."""
@@ -184,8 +174,7 @@ class StrengthConfig:
             result[start] = table
         return {"result": result}
 
-    def is_record(self, record):
-        """Whether a record read back has the shape of `execute`'s."""
+    def is_record(self, run, record):
         result = record["result"]
         if set(result) != {*OF_RUN, *STARTS}:
             return False
@@ -242,8 +231,9 @@ def measured(stop, data, test, setting, backend):
         if np.isnan(psi).all():
             return result
         v = fl.effective_predictor(stop.params, data.x, data.y, label)
-        geometry = v, fl.class_sum(data.x, data.y, label), s, KAPPA, setting.sigma
-        both.append([np.nanmean(np.arccos(np.clip(psi, -1, 1))), fl.angle_between(v, geometry[1]),
+        total = fl.class_sum(data.x, data.y, label)
+        geometry = v, total, s, KAPPA, setting.sigma
+        both.append([np.nanmean(np.arccos(np.clip(psi, -1, 1))), fl.angle_between(v, total),
                      fl.linear_error(v, s, KAPPA, setting.sigma), fl.over_alignment(*geometry),
                      fl.over_fitting(*geometry)])
     return result | dict(zip(METRICS[4:], map(float, np.mean(both, axis=0))))
@@ -273,11 +263,7 @@ def csv_rows(rows):
 
 def summary(rows, config, log):
     """What summary.json holds: identity, claims, curves, what the controls take, failed runs."""
-    found = claims(rows)
-    return {**config.identity(),
-            "claims": [{**asdict(c), "contrasts": [{**asdict(contrast), "verdict": contrast.verdict}
-                                                   for contrast in c.contrasts]} for c in found],
-            **findings(rows), "diverged": failures(rows)}
+    return {**config.identity(), "claims": as_dicts(claims(rows)), **findings(rows), "diverged": failures(rows)}
 
 
 def failures(rows):

@@ -5,14 +5,16 @@ temperature tau* does expulsion begin, and does it follow tau* ~ (range/N)^2 (E5
 The definition of tau* and its estimate are ours.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from .. import checks
 from ..loss import STRUCTURAL
-from .specialization import METRICS, TrainingConfig, measured, metric_table
-from .verdicts import RESAMPLES, Contrast, claim, compare
+from .contrasts import METRICS, metric_table
+from .records import diverged_runs
+from .specialization import TrainingConfig, measured
+from .verdicts import RESAMPLES, Contrast, as_dicts, claim, compare
 
 COLUMNS = ("size", *STRUCTURAL, "separation_temperature", "seed", *METRICS, "diverged")
 LEVEL = 0.1                     # expelled excess at which expulsion counts as begun
@@ -192,9 +194,6 @@ def claims(rows):
 def summary(rows, config, log):
     """What summary.json holds: identity, the claim, tau* at each level, diverged runs."""
     return {**config.identity(),
-            "claims": [{**asdict(c), "contrasts": [{**asdict(contrast), "verdict": contrast.verdict}
-                                                   for contrast in c.contrasts]}
-                       for c in claims(rows)],
+            "claims": as_dicts(claims(rows)),
             "onset": [estimate_onset(rows, level) for level in (LEVEL, *OTHER_LEVELS)],
-            "diverged": [{name: row[name] for name in ("size", "temperature", "seed")}
-                         for row in rows if row["diverged"]]}
+            "diverged": diverged_runs(rows, ("size", "temperature", "seed"))}

@@ -6,6 +6,11 @@ def short(value):
     return "-" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def words(name):
+    """A column's name as one says it."""
+    return name.replace("_", " ")
+
+
 def aligned(header, rows):
     """Columns of text, the first to the left and the others to the right."""
     rows = [[str(cell) for cell in row] for row in (header, *rows)]

@@ -12,7 +12,7 @@ Over sizes the claim expects one of the two everywhere:
     not shown         else
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -154,6 +154,12 @@ def claim(name, statement, contrasts, ours, expect_mixed=False):
     if expect_mixed and verdict != "not tested":
         verdict = {"mixed": "holds", "holds": "fails", "fails": "fails"}.get(verdict, "not shown")
     return Claim(name, statement, verdict, contrasts, ours)
+
+
+def as_dicts(claims):
+    """Claims as summary.json holds them, each contrast with its own verdict."""
+    return [{**asdict(c), "contrasts": [{**asdict(contrast), "verdict": contrast.verdict}
+                                        for contrast in c.contrasts]} for c in claims]
 
 
 def worst(values, larger_is_better=False):
