@@ -225,18 +225,18 @@ def comma_list(kind):
 
 
 def run_study_command(args):
-    from . import plots
+    from . import plots_study
     from .study import specialization
     quick = {"sizes": (5, 10, 20), "seeds": 5}
-    return conduct(args, specialization, specialization.StudyConfig, quick, plots.study_figures)
+    return conduct(args, specialization, specialization.StudyConfig, quick, plots_study.study_figures)
 
 
 def run_sweep_command(args):
-    from . import plots
+    from . import plots_study
     from .study import temperature
     quick = {"sizes": (5, 10, 20), "seeds": 5,
              "temperatures": (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 1.0)}
-    return conduct(args, temperature, temperature.SweepConfig, quick, plots.sweep_figures)
+    return conduct(args, temperature, temperature.SweepConfig, quick, plots_study.sweep_figures)
 
 
 def run_phase_command(args):

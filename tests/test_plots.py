@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minimlp import plots
+from minimlp import plots, plots_study
 from minimlp.study import temperature
 from minimlp.study.runner import run_study
 from minimlp.study.specialization import MASKS, StudyConfig
@@ -16,7 +16,7 @@ def test_study_figures_are_the_same_bytes_when_drawn_again(masks, tmp_path):
     config = StudyConfig(sizes=(3, 4), masks=masks, seeds=1, steps=20)
     with RunLog(config.identity(), tmp_path / "out") as log:
         rows = run_study(config, log=log)
-        first, second = ([path.read_bytes() for path in plots.study_figures(config, rows, {}, log)]
+        first, second = ([path.read_bytes() for path in plots_study.study_figures(config, rows, {}, log)]
                          for _ in range(2))
     assert first == second
 
@@ -25,7 +25,7 @@ def test_sweep_figure_copes_with_no_onset(tmp_path):
     config = SweepConfig(sizes=(3,), temperatures=(0.1, 1.0), seeds=2, steps=5)
     rows = run_study(config)
     onsets = [temperature.estimate_onset(rows, level) for level in (0.1, temperature.ONE)]
-    plots.sweep(tmp_path / "sweep.png", rows, onsets)
+    plots_study.sweep(tmp_path / "sweep.png", rows, onsets)
     assert (tmp_path / "sweep.png").read_bytes()[:4] == b"\x89PNG"
 
 
