@@ -1,0 +1,48 @@
+"""Memory: the kernels hold O(N + M) numbers and no array of N x M."""
+
+import subprocess
+import sys
+
+import pytest
+
+# Rows of VmHWM, the most memory that the process has held, are Linux's.
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+PEAK = """
+import re, sys
+import numpy as np
+import minimlp
+from minimlp.kernels import cpu, simd, training
+
+def peak():
+    return int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) / 1024
+
+def call(N):
+    x, y = minimlp.uniform_samples(N, seed=1)
+    params = minimlp.init_params(x, N, seed=2)
+    p, losses = minimlp.prototypes(params), {name: 0.1 for name in ("coverage", "separation", "overlap", "balanced")}
+    {call}
+
+call(64)
+before = peak()
+call({size})
+print(peak() - before)
+"""
+CALLS = {
+    "softmin": ("minimlp.softmin(p, x, 0.02, backend='cpu')", 32768),
+    "plain softmin": ("cpu.softmin(p, x, 0.02)", 8192),
+    "separation": ("minimlp.separation(p, 0.001, backend='cpu')", 8192),
+    "sinkhorn": ("minimlp.sinkhorn(p, x, 1.0, iterations=2, tolerance=10.0, backend='cpu')", 8192),
+    "objective": ("minimlp.objective(params, x, y, dict(list(losses.items())[:3]), {'coverage': 0.02, 'separation': 0.001}, "
+                  "backend='cpu')", 8192),
+    "train": ("minimlp.train(params, x, y, losses, {'coverage': 0.02, 'separation': 0.001, 'balanced': 1.0}, steps=1, "
+              "iterations=1, backend='cpu')", 4096)}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_kernel_holds_no_array_of_samples_by_prototypes(name):
+    call, size = CALLS[name]
+    code = PEAK.replace("{call}", call).replace("{size}", str(size))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert 8 * size ** 2 / 2 ** 20 > 100, "an array of N x M would be seen"
+    assert float(done.stdout) < 32
