@@ -47,6 +47,7 @@ def signatures(f, d):
     if d == 1:
         yield "merge softmin", gpu.merge_softmin_kernel(kind), (two, two, f, two, two, index, one, one)
         yield "merge responses", gpu.merge_responses_kernel(kind), (one, one, f, two, two, two, one, one)
+        yield "following offsets", gpu.following_offsets_kernel(kind), (one, f, one, f, one, one)
         yield "overlap", gpu.overlap_kernel(kind), (two, f, one, two)
         yield "add parts", gpu.add_parts_kernel, (two, f, one)
         yield "add scaled", gpu.add_scaled_kernel, (one, f, one)

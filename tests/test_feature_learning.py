@@ -425,10 +425,10 @@ def test_bad_input_is_named_with_its_value(call, message):
 
 def test_a_sample_at_the_origin_holds_nothing_up():
     """It has no kink; it adds log 2 / n to the risk."""
-    data = minimlp.mixture(20, 20, 1.0, 0.5, [0, 0])
+    data = minimlp.mixture(8, 5, 1.0, 0.5, [0, 0])
     x = data.x.copy()
     x[3] = 0
-    start = minimlp.balanced_start(16, 20, 0.1, [0, 3])
+    start = minimlp.balanced_start(6, 5, 0.1, [0, 3])
     ours, theirs = (minimlp.train_to_risk(start, x, data.y, 0.3, backend=backend) for backend in ("cpu", "numpy"))
     assert ours.reached and theirs.reached
     assert ours.time == pytest.approx(theirs.time, rel=1e-3) and ours.steps < 1000
@@ -436,8 +436,8 @@ def test_a_sample_at_the_origin_holds_nothing_up():
 
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
 def test_the_last_time_is_not_overshot(backend):
-    data = minimlp.mixture(20, 20, 1.0, 0.5, [0, 0])
-    flow = minimlp.train_to_risk(minimlp.balanced_start(16, 20, 0.1, [0, 3]), data.x, data.y, 1e-3, longest=5.0, backend=backend)
+    data = minimlp.mixture(8, 5, 1.0, 0.5, [0, 0])
+    flow = minimlp.train_to_risk(minimlp.balanced_start(6, 5, 0.1, [0, 3]), data.x, data.y, 1e-3, longest=5.0, backend=backend)
     assert not flow.reached and flow.time == pytest.approx(5.0, rel=1e-12)
 
 

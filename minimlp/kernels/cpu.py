@@ -1,4 +1,4 @@
-"""Plain CPU twins of the reference: its formulas as loops, the outer one over threads.
+"""Plain CPU twins of the reference: its formulas as loops, the outer one over threads (`prange`).
 
 Every thread owns what it writes: an entry for each sample, or for each unit, added up
 outside, by NumPy, in a fixed order.  So the same numbers give the same bits, however
@@ -36,6 +36,7 @@ def response(w, b, j, x, i):
 
 @compiled(parallel=True)
 def forward_kernel(w, b, v, c, x, output, hidden):
+    """Of each sample: f_i and h_ij (E1)."""
     for i in prange(len(x)):
         f = c
         for j in range(len(w)):
@@ -53,6 +54,7 @@ def forward(params, x):
 
 @compiled(parallel=True)
 def backward_kernel(w, b, v, x, hidden, d_output, d_hidden, d_w, d_b, d_v):
+    """Of each unit: dL/dw_j, dL/db_j and dL/dv_j, added to the zeros that stand there."""
     for j in prange(len(w)):
         for i in range(len(x)):
             d_v[j] += d_output[i] * hidden[i, j]
@@ -126,14 +128,14 @@ def coverage(prototypes, x, temperature):
 
 @compiled(parallel=True)
 def separation_kernel(p, scale, row_sums, gradient):
-    """Of each prototype: sum_k K_jk and sum_k K_jk (p_j - p_k), k != j."""
+    """Of each prototype p: the sums of K and of K (p - q) over the other prototypes q."""
     for j in prange(len(p)):
-        for k in range(len(p)):
-            if k != j:
-                near = exp(separation_exponent(squared_distance(p, j, p, k), scale))
+        for other in range(len(p)):
+            if other != j:
+                near = exp(separation_exponent(squared_distance(p, j, p, other), scale))
                 row_sums[j] += near
-                for i in range(p.shape[1]):
-                    gradient[j, i] += near * (p[j, i] - p[k, i])
+                for k in range(p.shape[1]):
+                    gradient[j, k] += near * (p[j, k] - p[other, k])
 
 
 def separation(prototypes, temperature):
@@ -147,7 +149,10 @@ def separation(prototypes, temperature):
 
 @compiled(parallel=True)
 def overlap_kernel(hidden, products, others):
-    """Of each sample: sum_{j<k} h_ij h_ik; and what the other units answer, sum_{k != j} h_ik."""
+    """Of each sample: sum_{j<k} h_ij h_ik; and what the other units answer, sum_{k != j} h_ik.
+
+    The latter as a sum from either side: all less its own would cancel.
+    """
     for i in prange(len(hidden)):
         units = hidden.shape[1]
         before = hidden.dtype.type(0)

@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from . import compiled
-from .kinks import FASTMATH, change_pattern, first_pattern, kink_gaps, project, share_before_kink
+from .kinks import FASTMATH, TINY, change_pattern, first_pattern, kink_gaps, project, share_before_kink
 
 WINDOW = 0.1            # tolerances that a step may end behind an event, as a share of its scale
 SAFETY, ERROR_POWER, PI_POWER = 0.9, 0.17, 0.04
-SHRINK, GROW = 0.2, 5.0
+SHRINK, GROW = 0.2, 5.0         # of a step's size from one to the next: at least, at most
 
 # Dormand and Prince 1980, the pair of orders 5 and 4; the last row of STAGES is the step.
 STAGES = np.array([
@@ -122,17 +122,20 @@ def velocity(theta, pattern, data, work, out):
 
 @compiled(fastmath=FASTMATH)
 def attempt(theta, step, stages, pattern, data, work, new):
-    """One step into `new`, from stages[0]; returns (largest error of a unit / its norm, risk)."""
+    """One step into `new`, from stages[0]; returns (largest error of a unit / its norm, risk).
+
+    |v_j| stands for the unit's norm: ||w_j|| equals it at the start, and so all along the flow.
+    """
     size = theta.size
     flat, target, slopes = theta.reshape(size), new.reshape(size), stages.reshape(7, size)
     value = 0.0
-    for q in range(6):
-        for p in range(size):
+    for stage in range(6):
+        for at in range(size):
             change = 0.0
-            for s in range(q + 1):
-                change += STAGES[q, s] * slopes[s, p]
-            target[p] = flat[p] + step * change
-        value = velocity(new, pattern, data, work, stages[q + 1])
+            for s in range(stage + 1):
+                change += STAGES[stage, s] * slopes[s, at]
+            target[at] = flat[at] + step * change
+        value = velocity(new, pattern, data, work, stages[stage + 1])
     d, worst = len(theta) - 1, 0.0
     for j in range(theta.shape[1]):
         square = 0.0
@@ -141,7 +144,7 @@ def attempt(theta, step, stages, pattern, data, work, new):
             for s in range(7):
                 change += ERROR[s] * stages[s, k, j]
             square += change * change
-        worst = max(worst, step * sqrt(square) / (abs(new[d, j]) + 1e-300))
+        worst = max(worst, step * sqrt(square) / (abs(new[d, j]) + TINY))
     return worst, value
 
 
@@ -258,7 +261,7 @@ def flow(theta, data, levels, tolerance, most, longest, when, found):
         if met or tried >= most or now >= longest:
             return tried, now, value
         if proposal == 0:
-            proposal = 1e-3 * norm(theta) / (norm(stages[0]) + 1e-300)
+            proposal = 1e-3 * norm(theta) / (norm(stages[0]) + TINY)
         np.dot(data.x, stages[0, :len(theta) - 1], work.rates)
         step, share = min(proposal, longest - now), 0.0
         while share < 1 and tried < most:
@@ -271,6 +274,7 @@ def flow(theta, data, levels, tolerance, most, longest, when, found):
                     theta, new, step, stages, pattern, data, work, kinks, new_kinks, window))
                 step *= max(share, 0.01)
             else:
+                # The error of a step goes with its fifth power; one that is not finite says nothing.
                 step *= max(SHRINK, SAFETY * error ** -0.2) if error < 1e300 else SHRINK
                 proposal = step
         if share == 1:

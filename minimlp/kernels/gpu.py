@@ -1,16 +1,21 @@
-"""CUDA kernels: the loops of cpu.py with a thread for each point.
+"""CUDA kernels: the loops of cpu.py with a thread for each point.  gpu_twins.py launches them.
 
 What does not change: the formulas (scalar.py); every thread owns what it writes; sums run
 in a fixed order, so that the same numbers give the same bits; no array of N x M is made
 but where the result is one.
 
 What changes: a block of threads brings the points that all of them need into shared memory,
-a tile at a time, while a thread keeps its own point, and its sums, in registers.  Where
+a tile at a time, while a thread keeps its own points, and its sums, in registers.  Where
 there are few points of one kind, several blocks share out the points of the other kind, and
 a second kernel adds up what they found, in the order of the shares.
 
 Each kernel is compiled for a type and a number of dimensions: then the loops over
-dimensions unroll, and arrays that they index become registers.  gpu_twins.py launches them.
+dimensions unroll, and arrays that they index become registers.
+
+To read in this order: whether there is a GPU; what suits it, sizes and types; device functions,
+which the kernels share; softmin and the other losses; the network and its gradient; sums; Adam.
+All in one file: on Numba's simulator a device function that stands in another file than its
+kernel loses `cuda` as soon as the first thread has left it.
 """
 
 from functools import lru_cache
@@ -36,11 +41,11 @@ SIMULATED = config.ENABLE_CUDASIM
 # Threads of a block, and of the one block that adds up, powers of two; of the simulator, which
 # runs them one by one, a few.
 THREADS, SUMMERS = (4, 4) if SIMULATED else (128, 1024)
-SHARED = 40_000         # bytes of shared memory that a tile may take
+SHARED = 40_000         # bytes of a block's shared memory that a tile may take, of 48 KiB
 GROUP = 32              # bytes: the numbers of a tile's row that a thread works on at once
 INSTALL = 'pip install "numba-cuda[cu13]", or [cu12] for a driver older than CUDA 13'
 
-specialised = lru_cache(maxsize=None)
+specialised = lru_cache(maxsize=None)       # of a function that makes kernels: one for each of its arguments
 
 
 def missing():
@@ -120,8 +125,11 @@ def per_thread(kind, dimensions):
 
 
 def unrolled(kind, dimensions):
-    """Whether the registers hold a point, its gradient and the rest.  If not, the end of the loops
-    over dimensions is kept from the compiler: it would unroll them and run out of registers."""
+    """Whether the registers hold a point, its gradient and the rest.
+
+    If not, the end of the loops over dimensions is kept from the compiler: it would unroll them and
+    run out of registers.
+    """
     return dimensions <= (64 if kind is np.float32 else 24)
 
 
@@ -142,8 +150,17 @@ def stage(points, first, count, tile):
 
 @cuda.jit(device=True)
 def stage_numbers(numbers, first, count, row):
+    """The same for one number of each point."""
     for n in range(cuda.threadIdx.x, len(row), THREADS):
         row[n] = numbers[first + min(n, count - 1)]
+
+
+@cuda.jit(device=True)
+def load_own(points, first, mine):
+    """This thread's points, THREADS apart, from where it starts; beyond the end, the last again."""
+    for r in range(mine.shape[0]):
+        for k in range(mine.shape[1]):
+            mine[r, k] = points[min(first + r * THREADS, len(points) - 1), k]
 
 
 @cuda.jit(device=True)
@@ -181,13 +198,31 @@ def softmin_kernel(kind, dimensions):
     own, group = per_thread(kind, dimensions)
     zero, largest, infinite = kind(0), np.finfo(kind).max, kind(np.inf)
 
-    @cuda.jit(**options(kind))
-    def kernel(p, offsets, x, scale, share, least, total, nearest):
-        """Of each sample, over a share of the prototypes: min_j D_ij, where it is, and
-        sum_j exp(-(D_ij - min) / tau).
+    @cuda.jit(device=True, **options(kind))
+    def add_exps(cost, first, scale, lowest, where, s):
+        """Takes a group of costs into least cost, its place, and the sum of exps, of each own sample.
 
         The sum is kept for the least cost so far: a lower one rescales it.
         """
+        for r in range(own):
+            low = lowest[r]
+            for g in range(group):
+                low = min(low, cost[r, g])
+            if low < lowest[r]:
+                s[r] *= exp2(softmax_exponent(lowest[r], low, scale))
+                lowest[r] = low
+                for g in range(group - 1, -1, -1):
+                    if cost[r, g] == low:
+                        where[r] = first + g
+            more = zero
+            for g in range(group):
+                more += exp2(softmax_exponent(cost[r, g], lowest[r], scale))
+            s[r] += more
+
+    @cuda.jit(**options(kind))
+    def kernel(p, offsets, x, scale, share, least, total, nearest):
+        """Of each sample, over a share of the prototypes: min_j D_ij, where it is, and
+        sum_j exp(-(D_ij - min) / tau)."""
         tile = cuda.shared.array((dimensions, size), kind)
         shift = cuda.shared.array(size, kind)
         mine = cuda.local.array((own, dimensions), kind)
@@ -196,10 +231,9 @@ def softmin_kernel(kind, dimensions):
         s = cuda.local.array(own, kind)
         where = cuda.local.array(own, np.int32)
         sample = cuda.blockIdx.x * own * THREADS + cuda.threadIdx.x
+        load_own(x, sample, mine)
         for r in range(own):
             lowest[r], s[r], where[r] = largest, zero, 0
-            for k in range(dimensions):
-                mine[r, k] = x[min(sample + r * THREADS, len(x) - 1), k]
         begin, end = bounds(len(p), share)
         for first in range(begin, end, size):
             count = min(size, end - first)
@@ -212,20 +246,7 @@ def softmin_kernel(kind, dimensions):
                     for g in range(group):
                         cost[r, g] = shift[at + g]
                 add_squared_distances(mine, tile, at, cost)
-                for r in range(own):
-                    low = lowest[r]
-                    for g in range(group):
-                        low = min(low, cost[r, g])
-                    if low < lowest[r]:
-                        s[r] *= exp2(softmax_exponent(lowest[r], low, scale))
-                        lowest[r] = low
-                        for g in range(group - 1, -1, -1):
-                            if cost[r, g] == low:
-                                where[r] = first + at + g
-                    more = zero
-                    for g in range(group):
-                        more += exp2(softmax_exponent(cost[r, g], lowest[r], scale))
-                    s[r] += more
+                add_exps(cost, first + at, scale, lowest, where, s)
             cuda.syncthreads()
         for r in range(own):
             i = sample + r * THREADS
@@ -267,6 +288,18 @@ def softmin_gradient_kernel(kind, dimensions):
     exp2, size, zero = exp2_of(kind), tile_size(kind, dimensions), kind(0)
     own, group = per_thread(kind, dimensions)
 
+    @cuda.jit(device=True, **options(kind))
+    def add_pulls(cost, mine, tile, at, lowest, factor, scale, pull):
+        """pull_r += sum_g a_rg (p_r - x_g) over a group of samples, the softmax weights a in place of the costs."""
+        for r in range(own):
+            for g in range(group):
+                near = exp2(softmax_exponent(cost[r, g], lowest[at + g], scale))
+                cost[r, g] = factor[at + g] * near
+        for k in range(dimensions):
+            for r in range(own):
+                for g in range(group):
+                    pull[r, k] += cost[r, g] * (mine[r, k] - tile[k, at + g])
+
     @cuda.jit(**options(kind))
     def kernel(p, offsets, x, least, weight, scale, share, gradient):
         """Of each prototype, over a share of the samples: sum_i a_ij (p_j - x_i)."""
@@ -275,14 +308,14 @@ def softmin_gradient_kernel(kind, dimensions):
         factor = cuda.shared.array(size, kind)
         mine = cuda.local.array((own, dimensions), kind)
         pull = cuda.local.array((own, dimensions), kind)
-        a = cuda.local.array((own, group), kind)
+        cost = cuda.local.array((own, group), kind)
         shift = cuda.local.array(own, kind)
         unit = cuda.blockIdx.x * own * THREADS + cuda.threadIdx.x
+        load_own(p, unit, mine)
         for r in range(own):
-            j = min(unit + r * THREADS, len(p) - 1)
-            shift[r] = -offsets[j]
+            shift[r] = -offsets[min(unit + r * THREADS, len(p) - 1)]
             for k in range(dimensions):
-                mine[r, k], pull[r, k] = p[j, k], zero
+                pull[r, k] = zero
         begin, end = bounds(len(x), share)
         for first in range(begin, end, size):
             count = min(size, end - first)
@@ -294,16 +327,9 @@ def softmin_gradient_kernel(kind, dimensions):
             for at in range(0, count, group):
                 for r in range(own):
                     for g in range(group):
-                        a[r, g] = shift[r]
-                add_squared_distances(mine, tile, at, a)
-                for r in range(own):
-                    for g in range(group):
-                        near = exp2(softmax_exponent(a[r, g], lowest[at + g], scale))
-                        a[r, g] = factor[at + g] * near
-                for k in range(dimensions):
-                    for r in range(own):
-                        for g in range(group):
-                            pull[r, k] += a[r, g] * (mine[r, k] - tile[k, at + g])
+                        cost[r, g] = shift[r]
+                add_squared_distances(mine, tile, at, cost)
+                add_pulls(cost, mine, tile, at, lowest, factor, scale, pull)
             cuda.syncthreads()
         for r in range(own):
             j = unit + r * THREADS
@@ -371,6 +397,20 @@ def overlap_kernel(kind):
                 others[i, j] = scale * (others[i, j] + after)
                 after += hidden[i, j]
             products[i] = product
+    return kernel
+
+
+@specialised
+def following_offsets_kernel(kind):
+    one, most = kind(1), kind(80)           # e^80 is finite in float32, and as wrong as can be
+
+    @cuda.jit
+    def kernel(values, constant, offsets, scale, following, off_balance):
+        """Of each prototype: g'_j = s_j + constant (E16), and |M sum_i pi_ij - 1| of the offsets before."""
+        j = cuda.grid(1)
+        if j < len(values):
+            following[j] = values[j] + constant
+            off_balance[j] = abs(exp(min((offsets[j] - following[j]) * scale, most)) - one)
     return kernel
 
 
@@ -496,7 +536,10 @@ def parameter_gradient_kernel(kind, dimensions):
 
     @cuda.jit(**options(kind))
     def kernel(w, b, v, x, d_output, scale, sums, share, gradient):
-        """`backward_kernel` with the responses computed again; dL/dh_ij = scale (sum_k h_ik - h_ij)."""
+        """`backward_kernel` with the responses computed again; dL/dh_ij = scale (sum_k h_ik - h_ij).
+
+        In one piece, long as it is: its sums are single numbers, which no device function could add to.
+        """
         tile = cuda.shared.array((dimensions, size), kind)
         d_f = cuda.shared.array(size, kind)
         s = cuda.shared.array(size, kind)
@@ -533,6 +576,25 @@ def parameter_gradient_kernel(kind, dimensions):
 
 
 @cuda.jit
+def prototypes_kernel(w, b, p):
+    """p_j = -b_j / w_j (E2)."""
+    j = cuda.grid(1)
+    if j < len(w):
+        for k in range(b.shape[1]):
+            p[j, k] = -b[j, k] / w[j]
+
+
+@cuda.jit
+def prototypes_backward_kernel(w, p, d_p, d_w, d_b):
+    """Adds what losses of p alone contribute to the gradient in w and b (E8)."""
+    j = cuda.grid(1)
+    if j < len(w):
+        for k in range(p.shape[1]):
+            d_w[j] -= d_p[j, k] * p[j, k] / w[j]
+            d_b[j, k] -= d_p[j, k] / w[j]
+
+
+@cuda.jit
 def add_parts_kernel(parts, scale, out):
     """out = scale sum_part parts, entry by entry."""
     i = cuda.grid(1)
@@ -549,20 +611,6 @@ def add_scaled_kernel(values, scale, out):
     i = cuda.grid(1)
     if i < len(out):
         out[i] += scale * values[i]
-
-
-@specialised
-def following_offsets_kernel(kind):
-    one, most = kind(1), kind(80)           # e^80 is finite in float32, and as wrong as can be
-
-    @cuda.jit
-    def kernel(values, constant, offsets, scale, following, off_balance):
-        """Of each prototype: g'_j = s_j + constant (E16), and |M sum_i pi_ij - 1| of the offsets before."""
-        j = cuda.grid(1)
-        if j < len(values):
-            following[j] = values[j] + constant
-            off_balance[j] = abs(exp(min((offsets[j] - following[j]) * scale, most)) - one)
-    return kernel
 
 
 def itself(a):
@@ -594,25 +642,6 @@ def total_kernel(kind, term):
         if cuda.threadIdx.x == 0:
             out[0] = partial[0]
     return kernel
-
-
-@cuda.jit
-def prototypes_kernel(w, b, p):
-    """p_j = -b_j / w_j (E2)."""
-    j = cuda.grid(1)
-    if j < len(w):
-        for k in range(b.shape[1]):
-            p[j, k] = -b[j, k] / w[j]
-
-
-@cuda.jit
-def prototypes_backward_kernel(w, p, d_p, d_w, d_b):
-    """Adds what losses of p alone contribute to the gradient in w and b (E8)."""
-    j = cuda.grid(1)
-    if j < len(w):
-        for k in range(p.shape[1]):
-            d_w[j] -= d_p[j, k] * p[j, k] / w[j]
-            d_b[j, k] -= d_p[j, k] / w[j]
 
 
 @cuda.jit

@@ -41,8 +41,7 @@ def to_host(array):
 
 
 def twin(function):
-    """NumPy arrays in, NumPy arrays out; device arrays in, device arrays out.  Numbers are
-    the host's."""
+    """NumPy arrays in, NumPy arrays out; device arrays in, device arrays out.  Numbers are the host's."""
     @wraps(function)
     def wrapped(*arguments, **named):
         found = []

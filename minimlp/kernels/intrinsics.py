@@ -2,6 +2,7 @@
 
 `math.exp` inside a compiled loop is a call for one number at a time.  `exp2` is
 arithmetic alone, so that LLVM computes 8 of them (float64) or 16 (float32) at once.
+An `intrinsic` writes LLVM's instructions itself, where Python has no word for them.
 
 Under NUMBA_DISABLE_JIT=1 everything here is plain Python on NumPy scalars.
 """
@@ -13,7 +14,8 @@ from numba.extending import intrinsic, overload
 
 from . import compiled
 
-# Not 'reassoc', and so not True: LLVM would cancel y + MAGIC - MAGIC in `power_of_two`.
+# No number is a nan; 0 has no sign; a * b + c may be rounded once; a / b may become a * (1 / b).
+# Not 'reassoc', and so not True: LLVM would cancel inside + magic - magic in `power_of_two`.
 FASTMATH = {"nnan", "nsz", "contract", "arcp"}
 
 # For each type: the lowest exponent of a normal number with some room, 1.5 * 2^mantissa bits,
@@ -76,7 +78,7 @@ if config.DISABLE_JIT:
 
 @compiled(fastmath=FASTMATH)
 def power_of_two(y, lowest, magic, bits, polynomial):
-    """2^y for y <= 0 as 2^n 2^r, n the nearest integer and r in [-1/2, 1/2]."""
+    """2^y for y <= 0 as 2^n 2^r, n the nearest integer and r in [-1/2, 1/2]; 0 from the lowest y down."""
     inside = max(y, lowest)
     rounded = inside + magic            # no room for a fraction: n stands in the low bits
     r = inside - (rounded - magic)
@@ -84,7 +86,7 @@ def power_of_two(y, lowest, magic, bits, polynomial):
     for k in range(1, len(polynomial)):
         value = value * r + polynomial[k]
     value = add_to_exponent(value, rounded, bits)
-    return value if y > lowest else inside - inside
+    return value if y > lowest else inside - inside         # a zero of its type
 
 
 def exp2(y):

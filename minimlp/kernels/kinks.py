@@ -11,6 +11,7 @@ import numpy as np
 from . import compiled
 
 FASTMATH = {"contract", "reassoc"}
+TINY = 1e-300           # added to what is divided by, where that may be 0
 
 
 class Pattern(NamedTuple):
@@ -45,7 +46,7 @@ def kink_gaps(theta, pattern, data, work, gaps):
     for i in range(len(data.x)):
         for j in range(h):
             gaps[i, j] = (2 * pattern.active[i, j] - 1) * work.z[i, j] / (
-                abs(theta[d, j]) * data.norms[i] + 1e-300)
+                abs(theta[d, j]) * data.norms[i] + TINY)
     for j in range(h):
         for a in range(pattern.sliding[j]):
             m = subgradient(pattern, data.x, work.pulls, j, a)
@@ -65,8 +66,11 @@ def subgradient(pattern, x, pulls, j, place):
 
 @compiled()
 def share_before_kink(theta, new, step, stages, pattern, data, work, before, after, window):
-    """The same for the kinks, by the cubic through z_ij and its rate at both ends; also where it
-    goes behind a kink and comes back within the step."""
+    """The share of a step after which the first kink is met; 1: none is.  See flow.share_before.
+
+    By the cubic through z_ij and its rate at both ends, which also tells where a unit goes behind
+    a kink and comes back within the step; of a sliding unit by a straight line.
+    """
     (d, h), share = (len(theta) - 1, theta.shape[1]), 1.0
     np.dot(data.x, stages[6, :d], work.new_rates)
     for i in range(len(data.x)):
@@ -190,6 +194,7 @@ def place_of(pattern, i, j):
 
 @compiled()
 def remove(pattern, j, place):
+    """Unit j no longer slides along that kink; those behind it move up."""
     pattern.sliding[j] -= 1
     for a in range(place, pattern.sliding[j]):
         pattern.along[j, a] = pattern.along[j, a + 1]
@@ -218,6 +223,7 @@ def set_inverse(pattern, x, j):
 
 @compiled()
 def first_pattern(theta, x):
+    """Units answer where z_ij > 0, and none slides."""
     n, h, d = len(x), theta.shape[1], x.shape[1]
     pattern = Pattern(np.zeros((n, h)), np.zeros(h, np.int64), np.zeros((h, d + 1), np.int64),
                       np.zeros((h, d + 1, d)))

@@ -2,6 +2,7 @@
 
 Each kernel supplies its exp.  Constants are float32: a few halves and twos are exact
 there, and a float32 number times a float64 constant would be computed in float64.
+"contract" lets a product and a sum become one instruction, rounded once.
 """
 
 import numpy as np
@@ -37,6 +38,6 @@ def separation_exponent(square, scale):
 
 
 @compiled(fastmath={"contract"})
-def moment(moment, beta, value):
+def moment(mean, beta, value):
     """beta m + (1 - beta) g: a running mean of Adam's."""
-    return beta * moment + (ONE - beta) * value
+    return beta * mean + (ONE - beta) * value

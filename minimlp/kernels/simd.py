@@ -13,17 +13,27 @@ What makes it ten to fifty times faster than the plain one:
 6. Indices without sign: of a signed one Numba asks whether it counts from the end.
 7. Each part of the samples has its own gradient, and the parts are added up in their
    order: the same bits for any number of threads.
+
+Arrays are flat, made of rows of PITCH numbers, a number for each place of a tile:
+
+    p   of each tile 1 + d rows: -g, then a row for each dimension (`in_tiles`)
+    g   of each tile d rows: sum_i a_ij (p_j - x_i)
+    e   of each tile 4 rows, one for each sample of a four: costs D, then exps in their place
+
+`p_at`, `g_at` and `at` say where a tile begins in each; `width` is how many of its places are
+in use.  Samples are x[i, 4 k + s]: dimension k of sample s of the i-th four (`in_fours`).
 """
 
 import numpy as np
-from numba import prange
+from numba import config, prange
 
 from . import compiled
 from .cpu import softmin_results
 from .intrinsics import FASTMATH, add, exp2, smaller
 from .scalar import LOG2_E
 
-TILE = 512                              # prototypes
+# Prototypes of a tile; of plain Python, which takes them one by one, so few that small problems fill several.
+TILE = 32 if config.DISABLE_JIT else 512
 PITCH = TILE + 16                       # numbers from one row of a tile to the next
 PARTS, PART_BYTES = 16, 2**27           # parts of the samples: at most, and with their gradients
 SERIAL = 20_000                         # pairs under which starting threads costs more
@@ -32,6 +42,7 @@ UNIT = np.float32(1)                   # float32 / float64 is float64
 U = np.uintp
 ZERO, ONE, TWO, THREE, FOUR = U(0), U(1), U(2), U(3), U(4)
 ROW_1, ROW_2, ROW_3 = U(PITCH), U(2 * PITCH), U(3 * PITCH)
+# No call stands in the inner loops, and no count of who still uses an array.
 TUNED = {"fastmath": FASTMATH, "_nrt": False, "forceinline": True}
 
 
@@ -72,7 +83,7 @@ def tile_least(e, at, width):
 
 @compiled(**TUNED)
 def first_equal(e, row, least, width):
-    """Where in its row the least cost stands first."""
+    """Where in its row the least cost stands first; a loop without a way out runs in vectors."""
     first = width
     for j in range(width):
         first = min(first, j if e[row + j] == least else width)
@@ -134,7 +145,10 @@ def tile_width(units, t, lanes):
 
 @compiled(**TUNED)
 def exps_of_four(p, x, i, units, scale, e, least, sums, nearest):
-    """e = exp(-(D - m) / tau), with m the least cost up to the tile; m and sums are (4, tiles)."""
+    """e = exp(-(D - m) / tau), with m the least cost up to the tile, kept in least, and its sums over the tile.
+
+    Both are (4, tiles); nearest may be empty, where nobody asks for it.
+    """
     d, lanes = U(x.shape[1] // 4), 64 // e.itemsize
     for t in range(least.shape[1]):
         at, p_at, width = U(t * 4 * PITCH), U(t * PITCH) * (d + ONE), tile_width(units, t, lanes)
@@ -168,6 +182,7 @@ def softmax_of_four(least, sums, scale, weights, total):
 
 @compiled(**TUNED)
 def gradient_of_four(g, e, weights, p, x, i, units):
+    """`tile_gradient` over all tiles."""
     d = U(x.shape[1] // 4)
     for t in range(weights.shape[1]):
         w = weights[0, t], weights[1, t], weights[2, t], weights[3, t]
@@ -205,6 +220,7 @@ def cost_above(x, p, least):
 
 @compiled(fastmath=FASTMATH)
 def line_least(p, x0, x1, x2, x3):
+    """The least cost of each of four samples on a line."""
     m0 = m1 = m2 = m3 = p.dtype.type(np.inf)
     for j in range(len(p)):
         m0, m1 = smaller(m0, (x0 - p[j]) * (x0 - p[j])), smaller(m1, (x1 - p[j]) * (x1 - p[j]))
@@ -214,6 +230,7 @@ def line_least(p, x0, x1, x2, x3):
 
 @compiled(fastmath=FASTMATH)
 def line_first(p, x, least):
+    """Where the least cost of a sample stands first."""
     first = len(p)
     for j in range(len(p)):
         first = min(first, j if (x - p[j]) * (x - p[j]) == least else len(p))
@@ -231,6 +248,7 @@ def part_of_line(p, x, scale, first, last, g, least, total, nearest):
     e = np.empty((4, units + 16), p.dtype)
     for four in range(first, last):
         x0, x1, x2, x3 = x[four, 0], x[four, 1], x[four, 2], x[four, 3]
+        # The least costs, and where the tile begins that holds each: it alone is searched for the place.
         m, tile = line_least(p[:TILE], x0, x1, x2, x3), (0, 0, 0, 0)
         for begin in range(TILE, units, TILE):
             n = line_least(p[begin:begin + TILE], x0, x1, x2, x3)
@@ -262,6 +280,7 @@ def part_of_line(p, x, scale, first, last, g, least, total, nearest):
 
 @compiled()
 def one_part(p, x, units, scale, k, parts, g, least, total, nearest, line):
+    """Part k of the fours, with a gradient of its own."""
     first, last = k * len(x) // parts, (k + 1) * len(x) // parts
     if line:
         part_of_line(p, x, scale, first, last, g, least, total, nearest)
@@ -324,9 +343,9 @@ def softmin(prototypes, x, temperature, offsets=None):
     samples, (units, dimensions) = len(x), prototypes.shape
     fours, line = in_fours(x), dimensions == 1 and offsets is None
     p = prototypes.T.copy() if line else in_tiles(prototypes, offsets)
-    part = p.size if line else p.size // p.shape[1] * (p.shape[1] - 1)
-    parts = max(1, min(PARTS, len(fours), PART_BYTES // (part * x.itemsize)))
-    g = aligned_zeros(parts * part, x.dtype).reshape(parts, part)
+    size = p.size if line else p.size // p.shape[1] * (p.shape[1] - 1)         # of a part's gradient
+    parts = max(1, min(PARTS, len(fours), PART_BYTES // (size * x.itemsize)))
+    g = aligned_zeros(parts * size, x.dtype).reshape(parts, size)
     least, total, nearest = (np.empty(samples, dtype) for dtype in (x.dtype, x.dtype, np.int64))
     over_parts = parts_in_turn if samples * units < SERIAL else parts_over_threads
     over_parts(p.reshape(-1), fours, units, x.dtype.type(-LOG2_E / temperature), g,

@@ -1,8 +1,11 @@
 """A step of a training in compiled code: the gradient of every loss on the tiles of simd.py, and Adam.
 
-In each tile of units the rows are w, v, b_1, ..., b_d; c stands apart.  `advance` keeps
-Adam's state between calls, so a training can be stopped and watched; it lets go of
-Python's lock, so that threads train side by side.  One training takes one thread.
+The layout is that of simd.py.  In each tile of units the rows of theta, and of its gradient g,
+are w, v, b_1, ..., b_d; c stands behind the last tile.  h stands where e stood, g_p is the
+gradient by the prototypes, and here[i, s] is 1 for a sample, 0 for one that fills up the last four.
+
+`advance` keeps Adam's state between calls, so a training can be stopped and watched; it lets
+go of Python's lock, so that threads train side by side.  One training takes one thread.
 """
 
 from math import sqrt
@@ -96,22 +99,22 @@ def tile_backward(g, h, at, theta, t_at, x, i, d, width, d_output, d_hidden, tot
         h[at + ROW_2 + j] = response_gradient(r2, v, k2 * (s2 - h2), h2)
         h[at + ROW_3 + j] = response_gradient(r3, v, k3 * (s3 - h3), h3)
     for k in range(d):
-        b, q = t_at + ROW_1 * (k + TWO), FOUR * k
-        x0, x1, x2, x3 = x[i, q], x[i, q + ONE], x[i, q + TWO], x[i, q + THREE]
+        row, c = t_at + ROW_1 * (k + TWO), FOUR * k
+        x0, x1, x2, x3 = x[i, c], x[i, c + ONE], x[i, c + TWO], x[i, c + THREE]
         for j in range(width):
-            w, b_j = theta[t_at + j], theta[b + j]
-            d0, d1 = h[at + j] * (w * x0 + b_j), h[at + ROW_1 + j] * (w * x1 + b_j)
-            d2, d3 = h[at + ROW_2 + j] * (w * x2 + b_j), h[at + ROW_3 + j] * (w * x3 + b_j)
+            w, b = theta[t_at + j], theta[row + j]
+            d0, d1 = h[at + j] * (w * x0 + b), h[at + ROW_1 + j] * (w * x1 + b)
+            d2, d3 = h[at + ROW_2 + j] * (w * x2 + b), h[at + ROW_3 + j] * (w * x3 + b)
             g[t_at + j] += (d0 * x0 + d1 * x1) + (d2 * x2 + d3 * x3)
-            g[b + j] += (d0 + d1) + (d2 + d3)
+            g[row + j] += (d0 + d1) + (d2 + d3)
 
 
 @compiled(**TUNED)
-def add_network(g, theta, c, h, x, y, here, units, weights, fours):
+def add_network(g, theta, c, h, x, y, here, units, weights, room):
     """Adds the gradient of fit (E3) and overlap (E6); returns the sum of squares and dL/dc."""
     d, tiles, lanes = U(x.shape[1] // 4), len(h) // (4 * PITCH), 64 // h.itemsize
     size = U(PITCH) * (d + TWO)
-    output, total, d_output, d_hidden = fours
+    output, total, d_output, d_hidden = room
     squares = d_c = weights.fit - weights.fit
     for i in range(len(x)):
         for s in range(4):
@@ -127,8 +130,7 @@ def add_network(g, theta, c, h, x, y, here, units, weights, fours):
             d_c += d_output[s]
         for t in range(tiles):
             tile_backward(g, h, U(t * 4 * PITCH), theta, U(t) * size, x, U(i), d,
-                          tile_width(units, t, 2 * lanes),
-                          d_output, d_hidden, total)
+                          tile_width(units, t, 2 * lanes), d_output, d_hidden, total)
     return squares, d_c
 
 
@@ -274,24 +276,44 @@ def adam_row(state, g, begin, end, beta_1, beta_2, rate, epsilon):
         g[j] = 0
 
 
+@compiled()
+def all_bounded(g, at_c, units, rows, limit):
+    """Whether the whole gradient is `bounded`, and the fit's sum of squares, behind dL/dc, finite; rows a tile."""
+    fine = bounded(g, U(at_c), U(at_c + 1), limit)
+    fine &= bounded(g, U(at_c + 1), U(at_c + 2), limit * limit)
+    for row in range(at_c // PITCH):
+        width = tile_width(units, row // rows, 32)
+        fine &= bounded(g, U(row * PITCH), U(row * PITCH) + width, limit)
+    return fine
+
+
+@compiled(**TUNED)
+def adam(state, g, at_c, units, rows, step, rate):
+    """Step step + 1 of all parameters, in so many rows a tile.  See train.adam."""
+    kind = state.dtype.type
+    beta_1, beta_2, root = kind(BETA_1), kind(BETA_2), sqrt(1 - BETA_2 ** (step + 1))
+    step_rate, epsilon = kind(rate * root / (1 - BETA_1 ** (step + 1))), kind(EPSILON * root)
+    adam_row(state, g, U(at_c), U(at_c + 1), beta_1, beta_2, step_rate, epsilon)
+    for row in range(at_c // PITCH):
+        width = tile_width(units, row // rows, 32)
+        adam_row(state, g, U(row * PITCH), U(row * PITCH) + width, beta_1, beta_2, step_rate, epsilon)
+
+
 @compiled(nogil=True, fastmath=FASTMATH)
 def advance(state, g, g_p, p, e, x, y, here, balance, units, weights, schedule, first, last, rate, limit):
     """Steps first, ..., last - 1; returns how many of them were taken and whether all was finite.
 
     state holds theta, m, u and theta before the last step; schedule is that of these steps.
     """
-    d, tiles = U(x.shape[1] // 4), tiles_of(units)
-    rows, size = tiles * (int(d) + 2), len(g) - 16
-    theta, kind = state[0], state.dtype.type
-    beta_1, beta_2 = kind(BETA_1), kind(BETA_2)
-    work, work_back = (e,) + work_of(p, tiles)[1:], work_of(p, tiles_of(len(balance.f)))
-    no_offsets = np.zeros(units, state.dtype)
-    fours = (np.empty(4, state.dtype), np.empty(4, state.dtype), np.empty(4, state.dtype),
-             np.empty(4, state.dtype))
+    d, theta, no_offsets = U(x.shape[1] // 4), state[0], np.zeros(units, state.dtype)
+    rows, at_c = int(d) + 2, len(g) - 16
+    work, work_back = (e,) + work_of(p, tiles_of(units))[1:], work_of(p, tiles_of(len(balance.f)))
+    room = (np.empty(4, state.dtype), np.empty(4, state.dtype), np.empty(4, state.dtype),
+            np.empty(4, state.dtype))
     four = np.empty((1, x.shape[1]), state.dtype)
     for step in range(first, last):
         t = step - first
-        squares, g[size] = add_network(g, theta, theta[size], e, x, y, here, units, weights, fours)
+        g[at_c + 1], g[at_c] = add_network(g, theta, theta[at_c], e, x, y, here, units, weights, room)
         if weights.coverage != 0 or schedule.separation[t] != 0 or weights.balanced != 0:
             prototypes_of(theta, p, units, d)
             if weights.coverage != 0:
@@ -303,20 +325,9 @@ def advance(state, g, g_p, p, e, x, y, here, balance, units, weights, schedule, 
                              schedule.temperature[t], balance, work, work_back)
                 set_offsets(p, int(d), no_offsets)
             add_through_prototypes(g, g_p, theta, p, units, d)
-        g[size + 1] = squares
-        fine = bounded(g, U(size), U(size + 1), limit)
-        fine &= bounded(g, U(size + 1), U(size + 2), limit * limit)
-        for row in range(rows):
-            width = tile_width(units, row // (int(d) + 2), 32)
-            fine &= bounded(g, U(row * PITCH), U(row * PITCH) + width, limit)
-        if not fine:
+        if not all_bounded(g, at_c, units, rows, limit):
             balance.offsets[0] = balance.offsets[2]
             return step, False
         balance.offsets[1] = balance.offsets[2]
-        root = sqrt(1 - BETA_2 ** (step + 1))
-        step_rate, epsilon = kind(rate * root / (1 - BETA_1 ** (step + 1))), kind(EPSILON * root)
-        adam_row(state, g, U(size), U(size + 1), beta_1, beta_2, step_rate, epsilon)
-        for row in range(rows):
-            width = tile_width(units, row // (int(d) + 2), 32)
-            adam_row(state, g, U(row * PITCH), U(row * PITCH) + width, beta_1, beta_2, step_rate, epsilon)
+        adam(state, g, at_c, units, rows, step, rate)
     return last, True

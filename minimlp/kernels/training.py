@@ -35,13 +35,14 @@ class Trainer:
         kind, (units, dimensions) = params.w.dtype, params.b.shape
         d, tiles = dimensions // 2 * 2 + 1, tiles_of(units)
         self.state = aligned_zeros(4 * (tiles * (d + 2) * PITCH + 16), kind).reshape(4, -1)
-        rows = self.state[0, :-16].reshape(tiles, d + 2, PITCH)
-        rows[:, 0], rows[:, 2] = 1, np.sqrt(np.finfo(kind).max) / 3     # no unit: far away
+        rows = self.state[0, :-16].reshape(tiles, d + 2, PITCH)         # c stands behind them
+        # Places without a unit: so far away that they answer 0, and their prototypes are far from any.
+        rows[:, 0], rows[:, 2] = 1, np.sqrt(np.finfo(kind).max) / 3
         self.places, self.like = places(units, dimensions, d), params
         self.state[0, self.places] = params.to_vector()
         g, g_p, p, e = (aligned_zeros(size, kind) for size in (
             self.state.shape[1], tiles * d * PITCH, tiles * (d + 1) * PITCH, tiles * 4 * PITCH))
-        p[:] = in_tiles(np.zeros_like(params.b)).ravel()                # for its first rows
+        p[:] = in_tiles(np.zeros_like(params.b)).ravel()                # for its first rows, 0 or inf
         fours = in_fours(x)
         here = (np.arange(4 * len(fours)) < len(x)).astype(kind).reshape(-1, 4)
         self.balance = balance_of(params.b, x, coefficients.get("balanced", 0), iterations)
