@@ -240,7 +240,8 @@ class Probe:
         if more.keys() != less.keys():
             raise InputError(f"terms are {short(list(more))} and {short(list(less))} next to each "
                              "other: expected the same names everywhere")
-        return (high - low) / span, {name: (more[name] - less[name]) / span for name in more}
+        with np.errstate(divide="ignore", invalid="ignore"):        # h may be lost in round-off
+            return (high - low) / span, {name: (more[name] - less[name]) / span for name in more}
 
     def complex(self, directions):
         """Derivatives along the directions by the complex step, or None and why not."""
@@ -294,7 +295,7 @@ def evaluate(function, theta):
     if not hasattr(terms, "keys"):
         raise InputError(f"terms = {short(terms)}: expected a mapping of names to numbers")
     for name, number in {"value": value, **terms}.items():
-        if np.ndim(number) or np.asarray(number).dtype.kind not in "iuf":
+        if as_array(name, number).ndim or as_array(name, number).dtype.kind not in "iuf":
             raise InputError(f"the function returned {name} = {short(number)}: expected one number")
     return value, gradient, terms
 

@@ -52,7 +52,8 @@ def softmin(prototypes, x, temperature, offsets=None):
     rows = np.arange(len(x))
     least = costs[rows, nearest]
 
-    weights = np.exp(-(costs - least[:, None]) / temperature)
+    with np.errstate(over="ignore"):            # exp(-inf) = 0
+        weights = np.exp(-(costs - least[:, None]) / temperature)
     total = weights.sum(axis=1)
     values = least - temperature * np.log(total)
     softmax = weights / total[:, None]
@@ -117,7 +118,8 @@ def separation(prototypes, temperature):
     units = len(prototypes)
     pairs = max(units * (units - 1), 1)
     differences = prototypes[:, None, :] - prototypes
-    kernel = np.exp(-squared_distances(differences) / temperature)
+    with np.errstate(over="ignore"):            # exp(-inf) = 0
+        kernel = np.exp(-squared_distances(differences) / temperature)
     np.fill_diagonal(kernel, 0)
 
     value = kernel.sum() / pairs
