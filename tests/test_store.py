@@ -67,6 +67,15 @@ def test_a_log_without_an_identity_is_refused(folder, content):
         reopened(folder)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such pipes")
+@pytest.mark.parametrize("make", [os.mkdir, getattr(os, "mkfifo", None), lambda path: os.symlink(os.devnull, path)],
+                         ids=["folder", "pipe", "device"])
+def test_a_log_that_is_no_file_is_refused(tmp_path, make):
+    make(tmp_path / LOG)
+    with pytest.raises(InputError, match="is not a file"):
+        reopened(tmp_path)
+
+
 def test_another_study_is_refused_with_what_differs(folder):
     other = {**IDENTITY, "settings": {"sizes": [3, 7], "rate": 0.01}}
     with pytest.raises(InputError, match=r"settings.sizes is \[3, 5\] there and \[3, 7\] here"):

@@ -10,6 +10,7 @@ from ..dispatch import forward, implementation, prototypes
 from ..images import ARMS, LEVELS
 from ..loss import objective
 from ..metrics import pairing, reconstruction_error, specialization_ratio
+from .specialization import is_amount
 from .specialization_claims import metric_table
 from .store import identity_of, key
 from .verdicts import Contrast, claim, compare
@@ -168,10 +169,11 @@ def is_record(record, shape):
     if result["diverged"]:
         fine = numbers == [None] * len(numbers)
     else:
-        fine = all(type(value) in (int, float) and 0 <= value < np.inf for value in numbers)
+        fine = all(map(is_amount, numbers))
     shapes = {"w": shape[:1], "b": shape, "v": shape[:1], "c": ()}
     arrays = {name: np.asarray(params[name], dtype=float) for name in shapes}
-    return fine and 0 <= result["recovered"] <= 1 and all(
+    error = result["marginal_error"]
+    return fine and (error is None or is_amount(error)) and 0 <= result["recovered"] <= 1 and all(
         arrays[name].shape == wanted and np.isfinite(arrays[name]).all() for name, wanted in shapes.items())
 
 

@@ -200,10 +200,14 @@ def is_result(result):
     """Whether it holds the metrics, or none of them for a run that diverged."""
     if set(result) != {*METRICS, "diverged", "marginal_error"} or result["diverged"] not in (0, 1):
         return False
-    metrics = [result[metric] for metric in METRICS]
-    if result["diverged"]:
-        return metrics == [None] * len(METRICS)
-    return all(type(value) in (int, float) and 0 <= value < np.inf for value in metrics)
+    metrics, error = [result[metric] for metric in METRICS], result["marginal_error"]
+    fine = metrics == [None] * len(METRICS) if result["diverged"] else all(map(is_amount, metrics))
+    return fine and (error is None or is_amount(error))
+
+
+def is_amount(value):
+    """Whether it is a finite number, not negative."""
+    return type(value) in (int, float) and 0 <= float(value) < np.inf
 
 
 def csv_rows(rows):

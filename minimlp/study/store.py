@@ -125,6 +125,8 @@ class RunLog:
 
     def read(self, path):
         """Fill the records; return where the last complete line ends."""
+        if not path.is_file():          # a pipe or a device may have no end
+            raise InputError(f"{path}: is not a file")
         content = path.read_bytes()
         end = content.rfind(b"\n") + 1
         lines = content[:end].splitlines()
@@ -148,7 +150,7 @@ class RunLog:
             record = json.loads(line)
             run = record.pop("run")
             return self.accepts(run, record) and self.records.setdefault(key(run), record) == record
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             return False
 
     def write(self, name, content):
