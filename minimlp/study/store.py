@@ -190,8 +190,11 @@ def differences(stored, wanted, prefix=""):
 def replace(path, content):
     """Write a file so that it is there whole or not at all."""
     new = path.with_name(path.name + ".new")
-    new.write_bytes(content)
-    os.replace(new, path)
+    try:
+        new.write_bytes(content)
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)     # of a disk that is full
 
 
 def take_lock(file, directory):
