@@ -61,7 +61,7 @@ def temperature(name, value, *arrays):
 
 def temperature_range(name, value, *arrays):
     """The first and the last temperature, as a tuple."""
-    if np.ndim(value) != 1 or len(value) != 2:
+    if as_array(name, value).shape != (2,):
         raise InputError(f"{name} = {short(value)}: expected two, the first and the last one")
     return tuple(temperature(f"{name}[{k}]", tau, *arrays) for k, tau in enumerate(value))
 
@@ -103,9 +103,9 @@ def distinct(name, values, check):
 
 
 def seed(value):
-    """What numpy.random.default_rng takes."""
+    """What numpy.random.default_rng takes; not None, which it would seed by chance."""
     try:
-        np.random.default_rng(value)
+        np.random.default_rng(-1 if value is None else value)
     except (TypeError, ValueError):
         raise InputError(f"seed = {short(value)}: expected a whole number, at least 0, "
                          "or several") from None
@@ -258,7 +258,7 @@ def moderate(name, value):
 
 def counts(name, value, size):
     """A tuple of so many whole numbers, none negative."""
-    if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != size:
+    if as_array(name, value).shape != (size,):
         raise InputError(f"{name} = {short(value)}: expected {size} counts")
     return tuple(count(f"{name}[{k}]", number, least=0) for k, number in enumerate(value))
 
@@ -271,15 +271,16 @@ def flag(name, value):
 
 
 def at_finite_prototypes(value):
-    """Params whose prototypes -b/w exist."""
+    """Params whose prototypes -b/w exist and can be squared."""
     if is_on_device(value.w):
         return value
     with np.errstate(all="ignore"):
-        finite = np.isfinite(value.b / value.w[:, None]).all(axis=1)
-    if not finite.all():
-        j = np.argmin(finite)
+        p = value.b / value.w[:, None]
+        near = (np.abs(p) <= LARGEST[p.real.dtype.str[1:]]).all(axis=1)
+    if not near.all():
+        j = np.argmin(near)
         raise InputError(f"params.w[{j}] = {value.w[j]}: the prototype -b/w of this unit is at "
-                         "infinity")
+                         "infinity, or too far away to be squared")
     return value
 
 
@@ -304,8 +305,9 @@ def checked_loss(name, loss):
         value, gradient = result
         value = as_array(f"extra[{name!r}]", value)
         gradient = as_array(f"extra[{name!r}]", gradient)
-        if value.ndim or gradient.shape != prototypes.shape or gradient.dtype.kind not in "iufc":
-            raise InputError(f"extra[{name!r}] returned shapes {value.shape} and {gradient.shape} "
+        if value.ndim or gradient.shape != prototypes.shape or any(
+                numbers.dtype.kind not in "iufc" for numbers in (value, gradient)):
+            raise InputError(f"extra[{name!r}] returned shapes {value.shape} of {value.dtype} and {gradient.shape} "
                              f"of {gradient.dtype}: expected numbers, () and {prototypes.shape}")
         return value[()], gradient
     return checked
@@ -331,8 +333,9 @@ def temperatures(value, active, *arrays, annealed=False):
     for name in mapping("temperatures", value):
         if name not in TEMPERED:
             raise InputError(f"temperatures[{name!r}]: expected {', '.join(TEMPERED)}")
-        kind = temperature_range if annealed and np.ndim(value[name]) else temperature
-        checked[name] = kind(f"temperatures[{name!r}]", value[name], *arrays)
+        full = f"temperatures[{name!r}]"
+        kind = temperature_range if annealed and as_array(full, value[name]).ndim else temperature
+        checked[name] = kind(full, value[name], *arrays)
     for name in TEMPERED:
         if name in active and name not in value:
             raise InputError(f"temperatures[{name!r}] is missing: an active loss needs it")

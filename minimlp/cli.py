@@ -26,26 +26,33 @@ def main(arguments=None):
         parser.error("expected a command; minimlp --help lists them")
     try:
         status = args.run(args) or 0
-        sys.stdout.flush()
+        print(end="", flush=True)           # sys.stdout may be None
         return status
     except BrokenPipeError:                 # as in `minimlp study | head`: all files are written
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except MemoryError as error:
-        print(f"minimlp {args.command}: error: not enough memory: {error}", file=sys.stderr)
+        return failed(args, f"not enough memory: {error}")
     except checks.InputError as error:
-        print(f"minimlp {args.command}: error: {error}", file=sys.stderr)
+        return failed(args, error)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"minimlp {args.command}: error: {where}{error.strerror}", file=sys.stderr)
+        return failed(args, f"{where}{error.strerror or error}")
     except BrokenProcessPool:
-        print(f"minimlp {args.command}: error: a worker process died; {resume_hint(args)}",
-              file=sys.stderr)
-        return FAILED
+        return failed(args, f"a worker process died; {resume_hint(args)}", FAILED)
     except KeyboardInterrupt:
         print(f"\nminimlp {args.command}: stopped; {resume_hint(args)}", file=sys.stderr)
         return INTERRUPTED
-    return BAD_INPUT
+
+
+def failed(args, message, status=BAD_INPUT):
+    print(f"minimlp {args.command}: error: {one_line(message)}", file=sys.stderr)
+    return status
+
+
+def one_line(message):
+    """The message without the line breaks that a path may hold."""
+    return " ".join(str(message).splitlines())
 
 
 def resume_hint(args):
@@ -58,7 +65,7 @@ class OneLineParser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, which names the command."""
 
     def error(self, message):
-        self.exit(BAD_INPUT, f"{self.prog}: error: {message}\n")
+        self.exit(BAD_INPUT, f"{self.prog}: error: {one_line(message)}\n")
 
     def parse_known_args(self, args=None, namespace=None):
         """Refuses what is unknown at once: argparse leaves it to the parser above, which names no command."""

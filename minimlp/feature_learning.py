@@ -51,7 +51,7 @@ def alignment(params, x, y, label=1):
 
 def checked_label(label):
     """The label of a class, +1 or -1."""
-    if label not in (1, -1):
+    if checks.number("label", label) not in (1, -1):
         raise checks.InputError(f"label = {checks.short(label)}: expected 1 or -1")
     return label
 

@@ -253,7 +253,8 @@ class Differences:
         if more.keys() != less.keys():
             raise checks.InputError(f"terms are {checks.short(list(more))} and {checks.short(list(less))} next "
                                     "to each other: expected the same names everywhere")
-        return (high - low) / span, {name: (more[name] - less[name]) / span for name in more}
+        with np.errstate(divide="ignore", invalid="ignore"):        # h may be lost in round-off
+            return (high - low) / span, {name: (more[name] - less[name]) / span for name in more}
 
     def complex(self, directions):
         """Derivatives along the directions by the complex step, or None and why not."""
@@ -307,7 +308,7 @@ def evaluate(function, theta):
     if not hasattr(terms, "keys"):
         raise checks.InputError(f"terms = {checks.short(terms)}: expected a mapping of names to numbers")
     for name, number in {"value": value, **terms}.items():
-        if np.ndim(number) or np.asarray(number).dtype.kind not in "iuf":
+        if checks.as_array(name, number).ndim or checks.as_array(name, number).dtype.kind not in "iuf":
             raise checks.InputError(f"the function returned {name} = {checks.short(number)}: expected one number")
     return value, gradient, terms
 

@@ -266,7 +266,7 @@ def between(schedule, first, last, steps):
 
 def in_range(params):
     """Whether the network can be repaired: parameters and prototypes whose products do not overflow."""
-    params = Params(*(array.astype(float) for array in params))
+    params = Params(*(array.astype(np.result_type(array, float)) for array in params))
     with np.errstate(all="ignore"):
         p = prototypes(params)
     return all(np.abs(values).max() <= checks.MODERATE for values in (params.to_vector(), p))

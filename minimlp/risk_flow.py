@@ -299,7 +299,8 @@ def distance(kind, level, time, params, x, y, validation, multiplier):
     if kind == "growth":
         return log(level) - log(multiplier * np.max(params.v ** 2))
     x, y = (x, y) if kind == "training" else validation
-    return log(logistic(multiplier * forward(params, x)[0], y)[0]) - log(level)
+    risk = logistic(multiplier * forward(params, x)[0], y)[0]
+    return log(max(risk, 5e-324)) - log(level)      # a risk may underflow
 
 
 def relu_network(params, dimensions):
@@ -328,7 +329,8 @@ def checked_levels(growth, training, validation, times):
     result = []
     for name, values, sign in (("growth", growth, 1), ("target", training, -1),
                                ("validation_levels", validation, -1), ("times", times, 1)):
-        values = np.array([checks.positive(name, value) for value in np.atleast_1d(values)], dtype=float)
+        values = np.array([checks.positive(name, value) for value in np.atleast_1d(checks.as_array(name, values))],
+                          dtype=float)
         if np.any(np.diff(sign * values) <= 0):
             raise checks.InputError(f"{name} = {checks.short(values.tolist())}: expected in "
                                     f"{'rising' if sign > 0 else 'falling'} order")

@@ -79,7 +79,7 @@ NO_GPU = [(["--backend", "gpu"], "backend = 'gpu'")] if minimlp.available_backen
     (["--separation-temperature", "-1"], "= -1"), (["--coefficient", "-0.1"], "= -0.1"),
     (["--rate", "nan"], "rate = nan"), (["--target", "cos"], "target = 'cos'"),
     (["--jobs", "0"], "jobs = 0"), *NO_GPU,
-    (["--out", "/proc/nowhere"], "/proc/nowhere"),
+    (["--out", "/proc/nowhere"], "/proc/nowhere"), (["--out", "/proc/no\nwhere"], "/proc/no where"),
 ])
 def test_bad_input_is_one_line_and_status_2(options, message, tmp_path, capsys):
     assert main([*STUDY, "--out", str(tmp_path / "out"), *options]) == 2
@@ -147,7 +147,7 @@ def test_diverging_settings_are_a_result_and_not_an_error(tmp_path, capsys):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
-@pytest.mark.parametrize("redirection", ["| head -1", "2>&-", ">/dev/null </dev/null"])
+@pytest.mark.parametrize("redirection", ["| head -1", ">&-", "2>&-", ">/dev/null </dev/null"])
 def test_study_finishes_whatever_its_streams_are(redirection, tmp_path):
     command = f'"{sys.executable}" -m minimlp {" ".join(STUDY)} --out "{tmp_path}/out" {redirection}'
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120)

@@ -143,6 +143,7 @@ def losses_refused():
     for name in ("fit", "coverage", "separation", "overlap"):
         yield {"extra": {name: lambda p: (0.0, p)}}, f"extra['{name}']"
     yield {"extra": {"mine": 3}}, "extra['mine'] = 3"
+    yield {"extra": {"mine": lambda p: ("a", p)}, "coefficients": {"mine": 1}}, "extra['mine'] returned"
     for name in ("coverage", "separation"):
         yield ({"params": AT_INFINITY, "coefficients": {name: 0.1}}, "params.w[1] = 0")
 
@@ -196,6 +197,10 @@ REFUSED = [
           about("temperatures['coverage']", BAD_SCALARS)),
     *each({"forces": lambda temperatures: minimlp.forces(PARAMS, X, temperatures)},
           [({"overlap": 0.1}, "temperatures['overlap']"), (0.1, "temperatures = 0.1")]),
+    *each({"init_params": lambda seed: minimlp.init_params(X, 2, seed)},
+          [(None, "seed = None"), (-1, "seed = -1"), (0.5, "seed = 0.5"), ("a", "seed = 'a'")]),
+    *each({"prototypes": minimlp.prototypes, "forces": lambda params: minimlp.forces(params, X, TAUS)},
+          [(PARAMS._replace(w=np.array([2.0, 1e-300])), "params.w[1] = 1e-300")]),
     *each({"uniform_samples": lambda size: minimlp.uniform_samples(size, 0)},
           [(0, "size = 0"), (2.5, "size = 2.5")]),
     *each({"uniform_samples": lambda target: minimlp.uniform_samples(3, 0, target)},
@@ -209,6 +214,17 @@ def test_bad_input_is_refused_with_the_argument_and_its_value(call, fragments):
         call()
     message = str(caught.value)
     assert all(fragment in message for fragment in fragments), message
+
+
+def test_a_temperature_that_is_ragged_is_named():
+    with pytest.raises(InputError, match=r"temperatures\['coverage'\]"):
+        train(temperatures={**TAUS, "coverage": RAGGED})
+
+
+def test_a_share_that_underflows_gives_no_warning():
+    values, gradient, *_ = minimlp.softmin([1e100, 0.0], [0.0], 1e-150)
+    assert values == [0] and not gradient.any()
+    assert minimlp.separation([1e100, 0.0], 1e-150)[0] == 0
 
 
 def test_input_error_is_a_value_error():

@@ -441,6 +441,13 @@ def test_the_last_time_is_not_overshot(backend):
     assert not flow.reached and flow.time == pytest.approx(5.0, rel=1e-12)
 
 
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+def test_a_risk_that_underflows_has_met_its_target(backend):
+    x, y = np.array([[1.0], [-1.0]]), np.array([1.0, -1.0])
+    start = minimlp.balanced_start(2, 1, 1.0, 0)._replace(w=np.array([[1.0], [-1.0]]), v=np.array([1.0, -1.0]))
+    assert minimlp.train_to_risk(start, x, y, 0.1, multiplier=1e10, backend=backend).reached
+
+
 def test_bayes_error_at_wide_angles():
     assert fl.bayes_error(1.0, 0.3, 4 * np.pi / 3) == pytest.approx(fl.bayes_error(1.0, 0.3, 2 * np.pi / 3), rel=1e-12)
 
@@ -462,6 +469,8 @@ V = np.array([1.0, 2.0])
     (lambda: minimlp.balanced_start(4, 2, 1e-200, 0), "alpha = 1e-200"), (lambda: minimlp.balanced_start(4, 2, 1, 0, "no"), "antisymmetric = 'no'"),
     (lambda: minimlp.mixture(4, 2, 1e300, 1, 0), "kappa holds"), (lambda: minimlp.mixture(4, 10**9, 1, 1, 0), "dimensions = 1000000000"),
     (lambda: fl.alignment(minimlp.balanced_start(4, 2, 1, 0), *minimlp.mixture(4, 2, 1, 1, 0)[:2], label=2), "label = 2"),
+    (lambda: fl.alignment(minimlp.balanced_start(4, 2, 1, 0), *minimlp.mixture(4, 2, 1, 1, 0)[:2], label=V), "label = array"),
+    (lambda: minimlp.train_to_risk(minimlp.balanced_start(4, 2, 1, 0), *minimlp.mixture(4, 2, 1, 1, 0)[:2], [[1], [2, 3]]), "target: "),
     (lambda: minimlp.train_to_risk(minimlp.balanced_start(4, 2, 1, 0), *minimlp.mixture(4, 2, 1, 1, 0)[:2], 0.1, tolerance=1), "tolerance = 1"),
     (lambda: minimlp.train_to_risk(minimlp.balanced_start(4, 2, 1, 0), *minimlp.mixture(4, 2, 1, 1, 0)[:2], 0.1, validation=3), "validation = 3"),
     (lambda: minimlp.train_to_risk(minimlp.balanced_start(4, 2, 1, 0), *minimlp.mixture(4, 2, 1, 1, 0)[:2], 0.1,

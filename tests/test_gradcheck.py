@@ -398,11 +398,17 @@ def test_relative_error_has_its_own_floor_for_float32():
     (("one", np.ones(3)), "value = 'one'"), ((np.ones(2), np.ones(3)), "value"),
     ((1.0, np.array(["a"] * 3)), "the gradient has type"), ((1.0, 1j * np.ones(3)), "complex128"),
     ((1.0, np.ones(3), [1.0]), "terms"), ((1.0, np.ones(3), {"a": "b"}), "a = 'b'"),
+    ((1.0, np.ones(3), {"a": [[1], [2, 3]]}), "a: "),
     ((1.0, [[1.0], [1.0, 2.0]]), "the gradient"),
 ])
 def test_a_function_that_returns_something_else_is_refused(returned, message):
     with pytest.raises(InputError, match=message):
         check_gradient(lambda theta: returned, np.ones(3))
+
+
+def test_a_step_that_is_lost_in_round_off_is_an_infinite_error():
+    report = check_gradient(lambda theta: ((theta ** 2).sum(), 2 * theta), np.ones(3), [1e-4, 1e-200])
+    assert report.error < 1e-12 and report.step_errors[0] < 1e-7 and report.step_errors[1] == np.inf
 
 
 def test_a_function_cannot_change_the_callers_theta():

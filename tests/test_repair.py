@@ -232,6 +232,12 @@ def test_bad_training_settings_are_named(bad, message):
         train_with_repair(start, x, y, **{**arguments, **bad})
 
 
+def test_complex_data_are_named_and_not_cut():
+    start, x, y = problem()
+    with pytest.raises(InputError, match="type complex128"):
+        train_with_repair(start, x + 1j, y, {"coverage": 0.1}, {"coverage": 0.02}, 10)
+
+
 def test_no_steps_no_acts():
     start, x, y = problem()
     training, acts = train_with_repair(start, x, y, {}, {}, 0)

@@ -407,6 +407,7 @@ def test_bad_input_to_the_others():
                 lambda: split_neuron(point.params, 0, [1.0]), lambda: inner_hessian(point.params, x, y, 5),
                 lambda: plateau_table((1, 0), [0.5, 0.5]), lambda: plateau_table((-1, 1, 0), [0.5, 0.5]),
                 lambda: plateau_table((0, 0, 0), [0.5, 0.5]), lambda: plateau_table(3, [0.5, 0.5]),
+                lambda: plateau_table(np.array(3), [0.5, 0.5]), lambda: plateau_table([[1], [2, 3]], [0.5, 0.5]),
                 lambda: find_stationary_point(point.params, x, y, saddle="no")):
         with pytest.raises(InputError):
             bad()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minimlp import InputError
-from minimlp.study.store import LOG, RunLog, csv_text
+from minimlp.study.store import LOG, RunLog, csv_text, replace
 
 IDENTITY = {"command": "study", "settings": {"sizes": (3, 5), "rate": 0.01}, "versions": {"a": "1"}}
 RUNS = [{"size": 3, "seed": seed} for seed in range(3)]
@@ -65,6 +65,15 @@ def test_a_log_without_an_identity_is_refused(folder, content):
     (folder / LOG).write_bytes(content)
     with pytest.raises(InputError, match="line 1"):
         reopened(folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such pipes")
+@pytest.mark.parametrize("make", [os.mkdir, getattr(os, "mkfifo", None), lambda path: os.symlink(os.devnull, path)],
+                         ids=["folder", "pipe", "device"])
+def test_a_log_that_is_no_file_is_refused(tmp_path, make):
+    make(tmp_path / LOG)
+    with pytest.raises(InputError, match="is not a file"):
+        reopened(tmp_path)
 
 
 def test_another_study_is_refused_with_what_differs(folder):
@@ -127,6 +136,13 @@ def test_arrays_are_made_once_and_again_if_damaged(tmp_path):
         np.savez(path, other=1)
         np.testing.assert_array_equal(log.arrays("some.npz", make, ["a"])["a"], [0, 1, 2])
     assert len(made) == 3
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_half_written(tmp_path):
+    (tmp_path / "table.csv").mkdir()
+    with pytest.raises(OSError):
+        replace(tmp_path / "table.csv", b"half")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["table.csv"]
 
 
 def test_csv_writes_numbers_in_full_and_missing_ones_as_nan():

@@ -12,7 +12,7 @@ from ..loss import objective
 from ..metrics import pairing, reconstruction_error, specialization_ratio
 from .config import Config
 from .contrasts import bounded, metric_table, paired
-from .records import are_parameters, as_lists, diverged_runs
+from .records import are_parameters, as_lists, diverged_runs, is_amount
 from .verdicts import as_dicts, claim, compare
 
 METRICS = ("error", "recovered", "specialization_ratio", "memorised", "fit_error", "own_error", "marginal_error")
@@ -159,8 +159,10 @@ def is_record(record, shape):
     if result["diverged"]:
         fine = numbers == [None] * len(numbers)
     else:
-        fine = all(type(value) in (int, float) and 0 <= value < np.inf for value in numbers)
-    return fine and 0 <= result["recovered"] <= 1 and are_parameters(record["params"], *shape)
+        fine = all(map(is_amount, numbers))
+    error = result["marginal_error"]
+    return fine and (error is None or is_amount(error)) and 0 <= result["recovered"] <= 1 and are_parameters(
+        record["params"], *shape)
 
 
 def csv_rows(rows):

@@ -23,6 +23,11 @@ def are_parameters(lists, units, dimensions=1):
                for name, shape in shapes.items())
 
 
+def is_amount(value):
+    """Whether it is a finite number, not negative."""
+    return type(value) in (int, float) and 0 <= float(value) < np.inf
+
+
 def diverged_runs(rows, columns):
     """The runs that diverged, as summary.json lists them."""
     return [{name: row[name] for name in columns} for row in rows if row["diverged"]]

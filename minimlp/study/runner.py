@@ -67,8 +67,10 @@ def run_study(config, executor=None, jobs=1, log=None, progress=False):
 
 
 def submit_all(executor, config, todo, log, line):
-    futures = {executor.submit(timed, config, run): run for run in todo}
+    futures = {}
     try:
+        with ctrl_c_held():
+            futures.update({executor.submit(timed, config, run): run for run in todo})
         for future in as_completed(futures):
             log.append(futures[future], future.result())
             line.advance()
@@ -95,6 +97,19 @@ def one_blas_thread():
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
+def ctrl_c_held():
+    """Ctrl-C inside counts at the end; a process started inside never hears it, not even as it starts."""
+    if not hasattr(signal, "pthread_sigmask"):      # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def prepare_worker():

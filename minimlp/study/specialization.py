@@ -13,7 +13,7 @@ from ..metrics import (expelled_fraction, hull_distance, reconstruction_error,
 from ..train import ITERATIONS
 from .config import Config
 from .contrasts import METRICS, means
-from .records import are_parameters, as_lists, diverged_runs
+from .records import are_parameters, as_lists, diverged_runs, is_amount
 from .specialization_claims import MASKS, claims
 from .verdicts import RESAMPLES, as_dicts
 
@@ -197,10 +197,9 @@ def is_result(result):
     """Whether it holds the metrics, or none of them for a run that diverged."""
     if set(result) != {*METRICS, "diverged", "marginal_error"} or result["diverged"] not in (0, 1):
         return False
-    metrics = [result[metric] for metric in METRICS]
-    if result["diverged"]:
-        return metrics == [None] * len(METRICS)
-    return all(type(value) in (int, float) and 0 <= value < np.inf for value in metrics)
+    metrics, error = [result[metric] for metric in METRICS], result["marginal_error"]
+    fine = metrics == [None] * len(METRICS) if result["diverged"] else all(map(is_amount, metrics))
+    return fine and (error is None or is_amount(error))
 
 
 def csv_rows(rows):

@@ -121,6 +121,8 @@ class RunLog:
 
     def read(self, path):
         """Fill the records; return where the last complete line ends."""
+        if not path.is_file():          # a pipe or a device may have no end
+            raise InputError(f"{path}: is not a file")
         content = path.read_bytes()
         end = content.rfind(b"\n") + 1
         lines = content[:end].splitlines()
@@ -144,7 +146,7 @@ class RunLog:
             record = json.loads(line)
             run = record.pop("run")
             return self.accepts(run, record) and self.records.setdefault(key(run), record) == record
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             return False
 
     def write(self, name, content):
@@ -184,8 +186,11 @@ def differences(stored, wanted, prefix=""):
 def replace(path, content):
     """Write a file so that it is there whole or not at all."""
     new = path.with_name(path.name + ".new")
-    new.write_bytes(content)
-    os.replace(new, path)
+    try:
+        new.write_bytes(content)
+        os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)     # of a disk that is full
 
 
 def take_lock(file, directory):
