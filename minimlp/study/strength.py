@@ -112,7 +112,7 @@ class StrengthConfig(Config):
             "alphas", self.alphas, lambda alpha: risk_flow.scale("alphas", alpha)))))
         self.check_seeds()
         checks.count("validation_points", self.validation_points, least=2)
-        checks.count("test_points", self.test_points, least=2)
+        checks.count("test_points", self.test_points, least=2, most=10**7)
         if checks.positive("tolerance", self.tolerance) > risk_flow.LOOSEST:
             raise checks.InputError(f"tolerance = {self.tolerance}: expected at most {risk_flow.LOOSEST:g}")
         checks.count("most", self.most)
