@@ -26,7 +26,7 @@ def study(tmp_path_factory):
 
 def test_the_command_writes_table_claims_and_figures(study, capsys):
     summary = json.loads((study / "summary.json").read_text())
-    assert [claim["name"] for claim in summary["claims"]] == ["B1", "B2", "B3", "B4", "B5", "B6"]
+    assert [claim["name"] for claim in summary["claims"]] == ["B1", "B2", "B3", "B4", "B5", "B6 (ours)"]
     assert summary["disagreements"] == [] and summary["inertia_law"]["disagrees"] == 0
     assert summary["points"]["kinds"]["minimum"] >= 10
     for name in ("plane.png", "surface.png", "eigenvalues.png", "growth.png"):
