@@ -24,7 +24,7 @@ def parts(out, quick):
     """Each part's name and command."""
     python = [sys.executable, "-m"]
     tests = [*python, "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", "-ra",
-             "tests/test_kernels.py", "tests/test_gpu.py"]
+             *(f"tests/test_{name}.py" for name in ("kernels", "transport", "balancing", "gpu"))]
     yield "versions", [*python, "minimlp", "info"]
     yield "correctness", tests + (["-k", "on_the_device and not training"] if quick else [])
     yield "benchmark", [*python, "minimlp", "bench", "--gpu", "--out", str(out),

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-AT_A_TIME, SECONDS = 2, 240
+AT_A_TIME, SECONDS = 2, 240      # an unchanged file's tests may take three times as long
 
 MUTATIONS = [
     # file, what stands there once, what takes its place
@@ -77,6 +77,11 @@ MUTATIONS = [
     ("repair.py", "min(1.0, common[best]", "max(1.0, common[best]"),
     ("repair.py", "common / np.sqrt(np.maximum(own[heirs], 1e-300))", "-common"),
     ("repair.py", "*(rows[:-1] for rows in", "*(rows[1:] for rows in"),
+    ("study/verdicts.py", "verdict = below if high < bound", "verdict = below if low < bound"),
+    ("study/verdicts.py", '("worse", "better") if larger_is_better', '("better", "worse") if larger_is_better'),
+    ("study/verdicts.py", "(d - bound,), np.mean", "(d,), np.mean"),
+    ("study/verdicts.py", 'return "mixed" if any(expected) else "fails"', 'return "mixed"'),
+    ("study/verdicts.py", "max(finite)", "min(finite)"),
     ("study/contrasts.py", "compare(a - factor * b, size", "compare(a - b, size"),
     ("study/contrasts.py", '"specialization_ratio", "recovered", "memorised"', '"specialization_ratio", "memorised"'),
     ("study/repairing.py", "bound=-USAGE_BOUND", "bound=USAGE_BOUND"),
@@ -378,6 +383,12 @@ MUTATIONS = [
     ("study/phase.py", "seeds = config.fresh_range()\n    usage", "seeds = config.seed_range()\n    usage"),
     ("study/phase.py", "metric in LARGER_IS_BETTER)", "False)"),
     ("study/phase.py", "pair = {\"separation\": weight} if tau else {}", "pair = {\"separation\": weight}"),
+    ("kernels/simd.py", "g[g_at + j] += (a0 * (q - x0)", "g[g_at + j] = (a0 * (q - x0)"),
+    ("kernels/simd.py", "(w0 * e[at + j] * (q - x0)", "(w0 * e[at + j] * (q + x0)"),
+    ("kernels/steps.py", "g[row + ONE] -= w[1] * sums[1]", "pass"),
+    ("kernels/flow.py", "if y * f > 0 else 1 / (1 + small)", "if y * f < 0 else 1 / (1 + small)"),
+    ("kernels/flow.py", "result[i] += theta[d, j] * max(", "result[i] = theta[d, j] * max("),
+    ("kernels/gpu.py", "s += term(values[i])", "s = term(values[i])"),
 ]
 COMPILED = [
     # what only the compiled code has
@@ -408,6 +419,7 @@ TESTS = {
     "growing.py": ["tests/test_growing.py"],
     "repair.py": ["tests/test_repair.py", "-k", "not command and not diverg"],
     "study/repairing.py": ["tests/test_repair.py", "-k", "planted or record"],
+    "study/verdicts.py": ["tests/test_verdicts.py", "-k", "not onset"],
     "study/contrasts.py": ["tests/test_repair.py", "tests/test_images.py", "-k", "planted"],
     "mixture.py": ["tests/test_feature_learning.py"],
     "risk_flow.py": ["tests/test_feature_learning.py"],
@@ -445,7 +457,7 @@ def tests_of(name):
     return TESTS["kernels/gpu.py" if name.startswith("kernels/gpu") else name]
 
 
-def run_tests(copy, tests, interpreted):
+def run_tests(copy, tests, interpreted, seconds):
     """Whether the tests pass on the package in the copy, and what they said."""
     environment = {name: value for name, value in os.environ.items()
                    if not name.startswith("NUMBA")}
@@ -456,7 +468,7 @@ def run_tests(copy, tests, interpreted):
         environment["NUMBA_ENABLE_CUDASIM"] = "1"
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
     run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True,
-                         timeout=SECONDS)
+                         timeout=seconds)
     if run.returncode not in (0, 1):
         raise RuntimeError(f"no verdict:\n{run.stdout}{run.stderr}")
     return run.returncode == 0, run.stdout
@@ -482,9 +494,9 @@ def check(mutation, compiled):
         tests = TESTS_COMPILED if compiled else tests_of(name)
         interpreted = not compiled
         try:
-            passed, _ = run_tests(copy, tests, interpreted)
+            passed, _ = run_tests(copy, tests, interpreted, SECONDS if old else 3 * SECONDS)
         except subprocess.TimeoutExpired:
-            return "killed (never ended)", time.monotonic() - started
+            return "killed (never ended)" if old else "NEVER ENDED", time.monotonic() - started
         except RuntimeError as error:
             return f"NO VERDICT: {error}", time.monotonic() - started
     return "SURVIVED" if passed else "killed", time.monotonic() - started

@@ -15,7 +15,7 @@ from minimlp.study import StudyConfig, run_study
 from minimlp.study.specialization import is_record, mask_name
 from minimlp.study.specialization_claims import balanced_claim, claims
 from minimlp.train import train as reference_train
-from test_kernels import ON_DEVICE, SMALL, assert_same_training, start
+from test_kernels import ON_DEVICE, SIMULATED, SMALL, assert_same_training, start
 
 MASKS = [(*mask, "balanced") for size in range(4) for mask in combinations(PAIRED, size)]
 WARM = {"coverage": 0.4, "separation": 0.3, "balanced": 0.5}
@@ -55,9 +55,9 @@ def test_gradient_of_the_objective(mask, shape):
 @pytest.mark.parametrize("backend", ["cpu", pytest.param("gpu", marks=pytest.mark.gpu)] if ON_DEVICE else ["cpu"])
 @pytest.mark.parametrize("dtype, limit", [(np.float64, 1e-11), (np.float32, 1e-4)], ids=["f8", "f4"])
 def test_the_objective_of_the_twins(mask, backend, dtype, limit):
-    problem = start(7, 9, 3, dtype)
-    value, gradient, terms = objective(*problem, weights(mask), WARM, backend=backend)
-    expected = objective(*start(7, 9, 3, dtype), weights(mask), WARM)
+    shape = (3, 5, 2) if SMALL else (7, 9, 3)
+    value, gradient, terms = objective(*start(*shape, dtype), weights(mask), WARM, backend=backend)
+    expected = objective(*start(*shape, dtype), weights(mask), WARM)
     assert set(terms) == {"fit", *mask} and list(terms) == list(expected[2])
     assert relative_error(value, expected[0]) <= limit
     assert relative_error(gradient.to_vector(), expected[1].to_vector()) <= limit
@@ -83,7 +83,7 @@ def test_an_objective_whose_marginals_can_not_be_met_says_how_nearly_they_are():
 @every_mask
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_training_is_that_of_the_reference(twin, mask, shape):
-    ours, theirs = both(twin, start(*shape), weights(mask), 6 if SMALL else 100)
+    ours, theirs = both(twin, start(*shape), weights(mask), 2 if SIMULATED else 6 if SMALL else 100)
     assert_same_training(ours, theirs)
     assert ours.marginal_error == pytest.approx(theirs.marginal_error, rel=1e-6, abs=1e-10)
 

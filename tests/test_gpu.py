@@ -124,6 +124,16 @@ def test_the_twins_on_the_simulator():
     assert " passed" in output and "failed" not in output
 
 
+@pytest.mark.skipif(ON_DEVICE, reason="they run in this process")
+def test_balanced_coverage_in_the_twins_on_the_simulator():
+    """One of each kind: Sinkhorn's iterations take long there.  A GPU runs all of them."""
+    some = ("test_the_objective_of_the_twins[f8-gpu-overlap+balanced]",
+            "test_training_is_that_of_the_reference[(3, 6, 2)-balanced-gpu]")
+    output = run_python("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
+                        *(f"{HERE / 'test_balancing.py'}::{name}" for name in some), NUMBA_ENABLE_CUDASIM="1")
+    assert "2 passed" in output
+
+
 def test_the_script_for_a_gpu_runs_through_on_the_simulator(tmp_path):
     output = run_python(HERE.parent / "benchmarks" / "gpu.py", "--quick", "--out", tmp_path,
                         NUMBA_ENABLE_CUDASIM="1")
@@ -353,8 +363,8 @@ for dtype in (np.float64, np.float32):
     out, hidden = minimlp.forward(params, x, backend="gpu")
     minimlp.backward(params, x, hidden, out, hidden, backend="gpu")
     minimlp.overlap(hidden, backend="gpu")
-    minimlp.train(params, x, out, dict(coverage=1, separation=1, overlap=1),
-                  dict(coverage=0.1, separation=0.1), steps=2, backend="gpu")
+    minimlp.train(params, x, out, dict(coverage=1, separation=1, overlap=1, balanced=1),
+                  dict(coverage=0.1, separation=0.1, balanced=1), steps=2, iterations=3, backend="gpu")
 """
 
 

@@ -49,11 +49,11 @@ TWINS = {name: [getattr(module, name) for module in MODULES
 EDGES = [Case(f"{n} x {m} x {d}", n, m, d) for n, m, d in (
     (1, 511, 1), (5, 512, 2), (3, 513, 9), (17, 600, 8), (65, 1025, 3), (4, 512, 1), (65, 513, 1),
     (1, 1025, 2), (1, 7, 8), (3, 8, 9), (4, 9, 1), (5, 15, 2), (17, 16, 3), (65, 17, 8),
-    (17, 33, 1), (65, 1, 9), (5, 64, 3), (600, 64, 1))]
+    (17, 33, 1), (65, 1, 9), (5, 64, 3), (600, 64, 1), (37, 19, 64))]
 if SMALL:
     CASES = [case for case in CASES if case.name in (
         "line", "space", "one of each", "one unit", "equal pairs")]
-    EDGES = [(5, TILE + 1, 2), (6, 9, 1), (9, 17, 4)] if not SIMULATED else [(17, 9, 1), (5, 9, 17)]
+    EDGES = [(69, TILE + 1, 2), (6, 9, 1), (9, 17, 4)] if not SIMULATED else [(17, 9, 1), (5, 9, 17)]
     EDGES = [Case(f"{n} x {m} x {d}", n, m, d) for n, m, d in EDGES]
     TEMPERATURES = (1e-3, 1.0)
 ALL = [*CASES, *EDGES]

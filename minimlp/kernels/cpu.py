@@ -76,7 +76,7 @@ def backward(params, x, hidden, d_output, d_hidden=0.0):
 
 @compiled(parallel=True)
 def softmin_kernel(p, x, scale, offsets, least, total, nearest):
-    """Of each sample: min_j D_ij, where it is, and sum_j exp(-(D_ij - min) / tau)."""
+    """Of each sample: the least cost D_ij - g_j, where it is, and sum_j exp(-(cost - least) / tau)."""
     for i in prange(len(x)):
         least[i] = np.inf
         for j in range(len(p)):
@@ -111,7 +111,7 @@ def softmin(prototypes, x, temperature, offsets=None):
 
 
 def softmin_results(prototypes, x, temperature, least, total, nearest, pulls):
-    """What softmin returns, from min D_ij and the sum of the exps of each sample, its nearest
+    """What softmin returns, from the least cost and the sum of the exps of each sample, its nearest
     prototype, and sum_i a_ij (p_j - x_i) of each prototype."""
     values = least - x.dtype.type(temperature) * np.log(total)
     nearest[nearest >= len(prototypes)] = 0         # where every cost is nan, none equals the least

@@ -160,9 +160,9 @@ def level_gaps(theta, now, value, levels, following, data, gaps):
             largest = max(largest, theta[d, j] ** 2)
         gaps[0] = log(levels.growth[following[0]]) - log(largest)
     if following[1] < len(levels.training):
-        gaps[1] = log(value) - log(levels.training[following[1]])
+        gaps[1] = log(max(value, TINY)) - log(levels.training[following[1]])
     if following[2] < len(levels.validation):
-        gaps[2] = (log(risk(theta, data.x_validation, data.y_validation))
+        gaps[2] = (log(max(risk(theta, data.x_validation, data.y_validation), TINY))
                    - log(levels.validation[following[2]]))
     if following[3] < len(levels.times):
         gaps[3] = levels.times[following[3]] - now

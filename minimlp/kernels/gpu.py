@@ -221,8 +221,8 @@ def softmin_kernel(kind, dimensions):
 
     @cuda.jit(**options(kind))
     def kernel(p, offsets, x, scale, share, least, total, nearest):
-        """Of each sample, over a share of the prototypes: min_j D_ij, where it is, and
-        sum_j exp(-(D_ij - min) / tau)."""
+        """Of each sample, over a share of the prototypes: the least cost D_ij - g_j, where it is,
+        and sum_j exp(-(cost - least) / tau)."""
         tile = cuda.shared.array((dimensions, size), kind)
         shift = cuda.shared.array(size, kind)
         mine = cuda.local.array((own, dimensions), kind)

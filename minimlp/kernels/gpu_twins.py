@@ -111,7 +111,7 @@ def with_output_bias(parts, d_output):
 
 
 def softmin_parts(prototypes, x, temperature, offsets):
-    """Values, nearest and distance of `softmin`; and min_j D_ij and 1 / sum_j exp of each sample."""
+    """Values, nearest and distance of `softmin`; and the least cost D_ij - g_j and 1 / sum_j exp of each sample."""
     kind, (samples, dimensions), units = x.dtype.type, x.shape, len(prototypes)
     scale, (own, _) = kind(gpu.LOG2_E / temperature), gpu.per_thread(kind, dimensions)
     grid, share = plan(samples, units, own)

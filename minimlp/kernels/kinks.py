@@ -11,7 +11,7 @@ import numpy as np
 from . import compiled
 
 FASTMATH = {"contract", "reassoc"}
-TINY = 1e-300           # added to what is divided by, where that may be 0
+TINY = 1e-300           # in place of what may be 0 and is divided by, or has its logarithm taken
 
 
 class Pattern(NamedTuple):

@@ -27,7 +27,7 @@ def response_gradient(d_output, v, d_hidden, hidden):
 
 @compiled(fastmath={"contract"})
 def softmax_exponent(cost, least, scale):
-    """log of exp(-(D_ij - min_j D_ij) / tau) (E4); scale = 1 / tau, or log2(e) / tau for log2."""
+    """log of exp(-(cost - least) / tau), of the cost D_ij - g_j (E4); scale = 1 / tau, or log2(e) / tau for log2."""
     return (least - cost) * scale
 
 

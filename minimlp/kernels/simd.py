@@ -214,7 +214,7 @@ def part_of_samples(p, x, units, scale, first, last, g, least, total, nearest):
 
 @compiled()
 def cost_above(x, p, least):
-    """D - min D without 'contract': fused into one rounding, it would not be 0 at the minimum."""
+    """cost - least without 'contract': fused into one rounding, it would not be 0 at the minimum."""
     return (x - p) * (x - p) - least
 
 

@@ -10,6 +10,8 @@ import json
 import os
 import platform
 import zipfile
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,8 @@ def versions(backend="numpy"):
     if backend != "numpy":
         import numba
         found["numba"] = numba.__version__
+    if backend == "gpu" and find_spec("numba_cuda"):
+        found["numba-cuda"] = version("numba-cuda")
     return found
 
 
