@@ -90,7 +90,8 @@ def build_parser():
                              help="folder of the results (%(default)s)")
         if name in ("bench", "split"):  # one runs all backends against each other, one NumPy alone
             continue
-        choices = ["numpy", *BACKENDS] if name == "gradcheck" else ["auto", "numpy", *BACKENDS]
+        choices = {"gradcheck": ["numpy", *BACKENDS], "strength": ["auto", "numpy", "cpu"]}.get(
+            name, ["auto", "numpy", *BACKENDS])
         command.add_argument("--backend", default=choices[0], choices=choices, help="what computes (%(default)s)")
     info = commands.add_parser("info", help="versions, hardware and backends")
     info.set_defaults(run=run_info_command)

@@ -162,6 +162,7 @@ def check_gradient(function, theta, steps=10.0 ** np.arange(-1, -11, -1), direct
     if len(steps) < 2 or not np.all(steps > 0):
         raise checks.InputError(f"steps = {checks.short(steps)}: expected at least two, greater than 0")
     checks.function("function", function)
+    theta = checks.params(theta) if isinstance(theta, Params) else theta
     vector, rebuild = flatten(theta)
     analytic = flat_gradient(evaluate(function, rebuild(vector.copy())), theta)
     random = np.random.default_rng(checks.seed(seed))
@@ -291,7 +292,6 @@ def culprit(difference, terms):
 def flatten(theta):
     """theta as a vector, and the way back."""
     if isinstance(theta, Params):
-        theta = checks.params(theta)
         return theta.to_vector(), lambda vector: Params.from_vector(vector, like=theta)
     theta = checks.as_array("theta", theta)
     vector = checks.array("theta", theta.ravel(), (None,), real=True)

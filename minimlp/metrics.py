@@ -140,7 +140,7 @@ def hull_distance(prototypes, x):
     if x.shape[1] == 1:
         p = prototypes[:, 0]
         return np.maximum(0.0, np.maximum(x.min() - p, p - x.max()))
-    distances = np.empty(len(prototypes))
+    distances = np.empty(len(prototypes), np.result_type(prototypes, x))
     for j, p in enumerate(prototypes):
         towards = x - p
         size = np.abs(towards).max() or 1.0

@@ -1,5 +1,7 @@
 """The public functions: what they refuse and how they say so, and what they accept."""
 
+import os
+import re
 import subprocess
 import sys
 
@@ -485,3 +487,9 @@ def test_float32_has_a_narrower_range_of_temperatures(temperature, backend):
     with pytest.raises(InputError, match=r"temperatures\['coverage'\] = .*between 1e-30 and 1e\+30"):
         minimlp.train(params, x, x[:, 0], {"coverage": 1}, {"coverage": temperature}, backend=backend)
     assert np.isfinite(minimlp.coverage(P, x, temperature, backend=backend)[0])
+
+
+def test_numba_with_a_bad_setting_leaves_the_reference():
+    run = subprocess.run([sys.executable, "-m", "minimlp", "info"], capture_output=True, text=True, check=True,
+                         env={**os.environ, "NUMBA_NUM_THREADS": "0"})
+    assert re.search("numpy +works\ncpu +not available: .*threads", run.stdout)

@@ -1,4 +1,4 @@
-"""Feature learning: the mixture, the flow to a risk by two integrators, OA and OF by other means."""
+"""Feature learning (E15): the mixture, the flow to a risk by two integrators, OA and OF by other means."""
 
 from concurrent.futures import ThreadPoolExecutor
 from math import erf, log, sqrt

@@ -462,3 +462,9 @@ def test_an_error_at_a_coordinate_that_was_not_sampled_shows():
     assert check_gradient(flipped, theta).error > 1e-3
     report = check_gradient(of_one, theta)
     assert not report.zero and report.error < 1e-12
+
+
+def test_one_dimensional_params_may_have_a_flat_b():
+    params = Params(np.array([2.0, -3.0]), np.array([1.0, 0.5]), np.array([1.0, 2.0]), 0.0)
+    report = check_gradient(lambda p: objective(p, np.linspace(-1, 1, 6), np.ones(6), {}, {}), params)
+    assert report.error < 1e-12

@@ -1,4 +1,4 @@
-"""The fit and the objective: values, gradients for every mask, and what a coefficient means."""
+"""The fit (E3, E14) and the objective (E7): values, gradients for every mask, and what a coefficient means."""
 
 from itertools import combinations, permutations
 

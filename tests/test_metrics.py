@@ -211,3 +211,10 @@ def test_a_flat_hull_in_the_plane_is_a_segment():
     p = np.array([[1.5, 1.5], [2.0, 0.0], [3.0, 3.0]])
     np.testing.assert_allclose(hull_distance(p, x), np.sqrt([0, 2, 2]), rtol=1e-13, atol=1e-14)
     assert expelled_fraction(p, x) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_hull_distance_has_the_type_of_the_points(dimensions):
+    p, x = draw(0, 9, 6, dimensions)
+    assert hull_distance(p.astype(np.float32), x.astype(np.float32)).dtype == np.float32
+    assert hull_distance(p, x).dtype == np.float64

@@ -1,4 +1,4 @@
-"""Splitting: the function stays, the table follows from inertia, every verdict has its evidence."""
+"""Splitting: the function stays (E10), the table follows from inertia (E11, E12), every verdict has its evidence (E13)."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Balanced coverage: against loops, exact assignments and another library; its gradient, laws and twins."""
+"""Balanced coverage (E16): against loops, exact assignments and another library; its gradient, laws and twins."""
 
 import inspect
 

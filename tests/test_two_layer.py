@@ -1,4 +1,4 @@
-"""Activations and the two-layer network: every derivative by the complex step, laws, edge cases."""
+"""Activations and the two-layer network (E9): every derivative by the complex step, laws, edge cases."""
 
 import numpy as np
 import pytest

@@ -281,7 +281,7 @@ print("the same bits:", one[0] == all_of_them[0] and np.array_equal(one[1], all_
 # %% [markdown]
 # ## The measurement
 #
-# All run in turn, seven rounds; medians count. Python's loops get 8 samples. The limits are small
+# All run in turn, five rounds; medians count. Python's loops get 8 samples. The limits are small
 # loops on data in the first-level cache. A pair needs 15 multiplications, most with an addition:
 # for the square 1, the scale 1, the polynomial 11, the gradient 2.
 
@@ -305,7 +305,7 @@ small = {"call": (lambda: calls(y, out, 100), 100 * 1024),
 work = {"loops of Python": (steps["loops of Python"], 8 * M), **small}
 work |= {name: (step, N * M) for name, step in steps.items() if name not in work}
 times = {name: [] for name in work}
-for repetition in range(8):
+for repetition in range(6):
     for name, (function, count) in work.items():
         start = perf_counter()
         function()

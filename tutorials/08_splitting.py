@@ -35,7 +35,7 @@ import json
 import numpy as np
 
 import minimlp
-from minimlp import TwoLayer, plots, plots_splitting
+from minimlp import TwoLayer, plots_splitting
 from minimlp.landscape import derivatives, with_vector
 
 
@@ -240,10 +240,12 @@ for claim in summary["claims"]:
 # %% [markdown]
 # ## When to grow
 #
-# `grow` splits the unit with the largest promise: halves that part along the most negative eigenvalue,
-# or shares $(2, -1)$ along the most positive one. That is how B6 is tested, against a random split and
-# against a new unit with random incoming weights, all with the same number of gradients: from two tanh units to six,
-# 20 seeds, on a *wave*, $x \sin 3 \pi x$, and on a *teacher*, a random network of six such units.
+# Paper B concludes (B6) when a unit more keeps a good point, when it opens a descent, and when it hurts. By the
+# table: shares that make a minimum keep it; an indefinite $H$ or sure-saddle shares open a descent; and a split at
+# random can do either. Whether that helps to *grow* a network, we ask. `grow` splits the unit with the largest
+# promise: halves that part along the most negative eigenvalue, or shares $(2, -1)$ along the most positive one. B6
+# (ours): it ends lower than a random split and than a new unit with random incoming weights, all with the same number
+# of gradients, from two tanh units to six, 20 seeds, on a *wave*, $x \sin 3 \pi x$, and on a *teacher*, a random network of six such units.
 #
 # ![Loss against gradients for three ways to add a unit](../benchmarks/results/split/growth.png)
 #

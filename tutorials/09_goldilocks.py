@@ -77,7 +77,9 @@ print("v^2 - ||w||^2 stays:", np.abs(v ** 2 - (w ** 2).sum(axis=1)).max().round(
 #
 # $$\text{angle to } x_+ \approx \frac{\alpha \sin\phi}{\sqrt\alpha} \sim \sqrt\alpha, \qquad t = \frac{n}{\|x_+\|} \log \frac1\alpha + \frac1r \log\frac{2}{1 + \cos\phi}.$$
 #
-# The second term does not depend on $\alpha$. That event, $\max_j \|w_j\|^2 = \alpha$, is where this page lets phase
+# The second term does not depend on $\alpha$. (Paper C's loss is the sum over the samples and its times are shorter by
+# $n$: there phase 1 lasts about $\log(1/\alpha)/\|x_+\|$, which it gives as $\log(1/\alpha)/n$, for $\|x_+\|$ grows
+# like $n$.) That event, $\max_j \|w_j\|^2 = \alpha$, is where this page lets phase
 # 1 end. (A fixed risk in its place would give another power of $\alpha$: exercise 1.)
 
 # %%
@@ -191,7 +193,8 @@ with plots.saved("figures/09_answer.png", height=3.2) as (_, [[axis]]):
 # ## The claims
 #
 # `minimlp strength` judges them over 20 seeds and 13 scales, with $\kappa = 1$ and $d = 20$. *Separable*: $n = 20$ or
-# 40, 16 units, noise $\sigma$ from 0.10 to 0.15. *Noisy*: $n = 40$, 16 units, $\sigma$ from 0.3 to 0.7. "60 deg":
+# 40, 16 units, noise $\sigma$ from 0.10 to 0.15, small enough for the theory's assumption, that samples of
+# one class lie at acute angles and of two at obtuse ones (at 60 degrees not in every seed). *Noisy*: $n = 40$, 16 units, $\sigma$ from 0.3 to 0.7. "60 deg":
 # $s_+$ and $s_-$ at that angle.
 #
 # - C1: the error at both ends is above the least. One half of the seeds chooses the best $\alpha$, the other half

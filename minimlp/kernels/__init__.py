@@ -10,9 +10,13 @@ import os
 import tempfile
 from pathlib import Path
 
-import numba
 import numpy as np
-from numba import config, njit
+
+try:
+    import numba
+    from numba import config, njit
+except ValueError as error:         # of a setting in the environment, such as 0 threads
+    raise ImportError(error) from error
 
 
 def cache_folder():
