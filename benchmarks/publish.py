@@ -24,6 +24,7 @@ BEYOND = {"balanced": {"balanced-confirmation": ""},             # the first see
 STUDIES = ("study", "study-100", "sweep", "sweep-100", "sweep-confirmation",
            *dict.fromkeys(name for first, fresh in BEYOND.items() for name in (first, *fresh)))
 ROUND_OFF = 1e-12
+NO_VERDICT = "no verdict: chosen on these"
 GRADIENTS = " (N: gradients)"                # ends the label of a contrast over gradients, not over sizes
 LEFT_BEHIND = {"runs.jsonl", "lock", "demonstration.npz"}
 AS_STUDY = {"forces.png", "counterexample.png", "trajectories.png", "drift.gif", "combinations.png"}
@@ -107,8 +108,7 @@ def beyond_table(summaries):
             verdicts = "; ".join(f"{data}**{other['verdict']}**" for data, other in again.items())
             found = "<br>".join(f"{data}{evidence(other)}" for data, other in again.items())
             lines.append(f"| {claim['name']} | {claim['statement']} | "
-                         f"{'chosen on these' if first in fresh else '**' + claim['verdict'] + '**'} | {verdicts} | "
-                         f"{found} |")
+                         f"{NO_VERDICT if first in fresh else '**' + claim['verdict'] + '**'} | {verdicts} | {found} |")
     return "\n".join(lines)
 
 
@@ -177,7 +177,8 @@ def split_text(summary):
     for claim in summary["claims"]:
         if "parts" in claim:
             part = max(claim["parts"], key=lambda part: part["failing_points_at_most"])
-            found = (f"{part['wrong']} of {part['cases']} splits of {part['points']} points contradict ({part['name']}); "
+            found = (f"{part['wrong']} of {part['cases']} splits of {part['points']} points contradict, "
+                     f"{part['undecided']} undecided ({part['name']}); "
                      f"at most {part['failing_points_at_most']:.1%} of such points would (95 %)")
         else:
             found = evidence(claim)

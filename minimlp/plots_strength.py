@@ -12,6 +12,7 @@ from .study.strength import DEMONSTRATION, KAPPA
 # Okabe and Ito's colours, as in plots.py.
 CONTROLS = {"plain": ("#555555", "o"), "f = 0 half an error": ("#56B4E9", "s"),
             "antisymmetric start": ("#E69F00", "^"), "both controls": ("#D55E00", "v")}
+ON_TOP = {"zorder": 4, "linestyle": (0, (5, 2)), "markerfacecolor": "none"}     # lets what it covers be seen
 PREDICTOR, POSITIVE, NEGATIVE = "#0072B2", "#0072B2", "#D55E00"
 OA, OF = "#E69F00", "#0072B2"
 SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
@@ -57,7 +58,7 @@ def test_errors(path, groups, scale):
             alphas = claims.alphas_of(of_setting)
             for control, (color, marker) in CONTROLS.items():
                 line_with_band(axis, alphas, claims.test_error(of_setting, control), color, marker=marker,
-                               label="network, " + control)
+                               label="network, " + control, **(ON_TOP if control == "plain" else {}))
             line_with_band(axis, alphas, claims.curve(of_setting, "linear_error"), PREDICTOR,
                            linestyle=(0, (4, 2)), label="linear predictor of a class, exact")
             bayes = fl.bayes_error(KAPPA, of_setting[0]["sigma"], of_setting[0]["angle"])

@@ -15,11 +15,11 @@
 # ![The same network trained without a structural loss, with coverage, separation and overlap](../benchmarks/results/study/drift.gif)
 #
 # A Gaussian neuron answers most strongly at one point of the input space, its *prototype* (triangles). Twenty of
-# them fit twenty samples in each panel, equally well. But they stand in different places, because each panel but
+# them fit twenty samples closely in each panel. But they stand in different places, because each panel but
 # the first adds a *structural loss* to the fit. *Overlap* asks neurons to answer to different samples, and drives
 # prototypes out of the data. *Coverage* asks every sample to have a prototype near it, and keeps them in.
 # *Separation* asks prototypes to keep their distance, and changes little here. So the data can be read back out of
-# the weights, or not, and the fit does not tell which ([01](01_gaussian_units.md) to [05](05_the_study.md)).
+# the weights, or not, and a small fit error does not tell which ([01](01_gaussian_units.md) to [05](05_the_study.md)).
 #
 # ## 2. Forces
 #

@@ -2,12 +2,12 @@
 # # 11. When repulsion helps, and a second birth
 #
 # **Question.** Coverage lets prototypes share a sample, and does not fetch the stranded. Can separation part those that
-# share, without driving others out? And can a stranded neuron begin anew?
+# share, without driving others out? And can a neuron whose prototype serves no sample begin anew?
 #
 # ![Where separation's push wins against coverage's pull; when two halves of a prototype part](figures/11_answer.png)
 #
-# Left: over the line of its size, separation drives the outermost prototype out, by two sums that can be written
-# down. Left of the wall there is room. Right: two prototypes in one place part, downhill, where their samples vary
+# Left: above the curve of its size N separation drives the outermost prototype out, by two sums that can be written
+# down; left of where the curve is almost vertical, the *wall*, it does not at any coefficient that is drawn. Right: two prototypes in one place part, downhill, where their samples vary
 # by more than $\tau/2$. The claims (P, R) are ours, judged on thirty seeds on which nothing was chosen. Symbols:
 # [notation](notation.md); pages used: [03](03_coverage.md), [04](04_separation_and_overlap.md),
 # [08](08_splitting.md), [10](10_balanced_coverage.md).
@@ -21,7 +21,7 @@
 #
 # $$\text{push} = \frac{4}{N(N-1)\tau_s} \sum_k k\Delta \, e^{-(k\Delta)^2/\tau_s}, \qquad \text{pull} = \frac2N \sum_k a_k k\Delta,$$
 #
-# $a_k$ its share of the sample $k$ places in. They cancel at $\lambda_s = \lambda_c \, \text{pull} / \text{push}$.
+# $a_k$ the last prototype's softmax share in the sample $k$ places further in. They cancel at $\lambda_s = \lambda_c \, \text{pull} / \text{push}$.
 # Three parts:
 #
 # - Well below the spacing, $\tau_s \ll \Delta^2$, only the first neighbour counts and
@@ -104,7 +104,7 @@ for line in summary["frontiers"]:
 # Points: measured, with 95 % intervals over seeds where there is one. Adam rescales forces, but not the points where
 # they vanish, so the argument survives it. What it leaves out is the fit's own force, random gaps between samples,
 # and that prototypes do not sit one on each sample. Measured above the spacing, one prototype is out at 0.28 to 0.93
-# of the predicted coefficient: the right size, and no more. Below it, expulsion begins at far smaller ones. The law
+# of the predicted coefficient: the right size, and no more. Below the spacing, expulsion begins at coefficients far smaller than predicted. The law
 # $\tau^* \sim (R/N)^2$ of page 04 holds at every $\lambda_s$ from 0.1 to 10 without coverage (exponents of $N$ from
 # -1.9 to -2.0), and beside it at 0.1, 0.3 and 1 (-2.1, -2.2 and -2.4 [-2.8, -1.97]).
 #

@@ -25,7 +25,7 @@ def text(summary):
         lines.append(f"{claim['name']}: {claim['verdict'].upper()}{seeds_text(claim)}.  {claim['statement']}")
         lines += ["  " + part_text(part) for part in claim.get("parts", ())]
         for contrast in claim.get("contrasts", ()):
-            lines.append(f"  {contrast['label']}: {contrast['verdict']}")
+            lines.append(f"  {words(contrast['label'])}: {contrast['verdict']}")
             lines += ["    " + comparison_text(c) for c in contrast["comparisons"]]
     for onset in summary.get("onset", []):
         lines.append(onset_text(onset))
@@ -74,7 +74,8 @@ def mean_table(summary, metric):
     if metric == "expelled_fraction":
         start = {int(size): value for size, value in summary["expelled_at_start"].items()}
         body.append(["(2/(N+1), expected at the start)", *(short(start[size]) for size in sizes)])
-    return aligned([words(metric), *(f"N={size}" for size in sizes)], body) + "\n"
+    title = words(metric) + (" (arithmetic mean)" if metric == "fit_error" else "")
+    return aligned([title, *(f"N={size}" for size in sizes)], body) + "\n"
 
 
 def readout_text(summary):

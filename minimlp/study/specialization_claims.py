@@ -60,7 +60,7 @@ def claims_on_their_interplay(rows):
               "'as well' means a geometric mean less than twice as large"),
         claim("A6", "overlap pushes prototypes out of the hull; coverage pulls them in", moved(rows),
               "separation's part is judged by the temperature sweep"),
-        claim("A7", f"the prototype positions at the largest size (here {largest}) show it", moved(at_largest),
+        claim("A7", f"overlap pushes prototypes out and coverage pulls them in at the largest size (here {largest})", moved(at_largest),
               "the figure's message as two contrasts"),
         claim("A8", "a repulsive loss needs a compatible attractor",
               [paired(rows, ERROR, "coverage+overlap", "overlap"),
