@@ -1,6 +1,6 @@
 """Breaks one line of the reference or of a kernel at a time and demands that a test notices.
 
-    python tests/mutations.py [words of a file's name or a line, to run only these]
+    python tests/mutations.py [--part K/N] [words of a file's name or a line, to run only these]
 
 Each mutation is made in a copy of the package.  Kernels run as plain Python, those of the GPU
 on Numba's simulator: their logic is the same there and nothing is compiled, but for the
@@ -439,6 +439,8 @@ TESTS = {
     "kernels/gpu.py": ["tests/test_kernels.py", "tests/test_gpu.py", "tests/test_transport.py", "-m", "gpu", "-k",
                        "f8 and equals_the_reference and 17 or first_across and 4 "
                        "or on_the_device and not fit and not f4"],
+    "kernels/gpu_twins.py": ["tests/test_transport.py", "tests/test_gpu.py", "-m", "gpu", "-k",
+                             "first_across and 4 or on_the_device and not fit and not f4 or sinkhorn and f8 and offsets"],
     "kernels/cpu.py": ["tests/test_kernels.py", "-k", "cpu"],
     "kernels/objective.py": ["tests/test_kernels.py", "-k", "objective"],
     "kernels/simd.py": ["tests/test_kernels.py", "-k", "simd"],
@@ -454,7 +456,7 @@ TESTS_COMPILED = ["tests/test_kernel_cache.py", "tests/test_kernels.py", "tests/
 
 
 def tests_of(name):
-    return TESTS["kernels/gpu.py" if name.startswith("kernels/gpu") else name]
+    return TESTS[name]
 
 
 def run_tests(copy, tests, interpreted, seconds):
@@ -502,9 +504,10 @@ def check(mutation, compiled):
     return "SURVIVED" if passed else "killed", time.monotonic() - started
 
 
-def main(words):
+def main(words, part=(0, 1)):
+    """Runs the mutations with these words, of them the K-th, the (K + N)-th and so on."""
     chosen = [(mutation, compiled) for compiled, mutations in ((False, MUTATIONS), (True, COMPILED))
-              for mutation in mutations if all(word in " ".join(mutation) for word in words)]
+              for mutation in mutations if all(word in " ".join(mutation) for word in words)][part[0]::part[1]]
     untouched = dict.fromkeys((name, compiled) for (name, _, _), compiled in chosen)
     untouched = list({str(TESTS_COMPILED if compiled else tests_of(name)): ((name, "", ""), compiled)
                       for name, compiled in untouched}.values())
@@ -523,4 +526,7 @@ def main(words):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--part"]:
+        sys.exit(main(arguments[2:], tuple(map(int, arguments[1].split("/")))))
+    sys.exit(main(arguments))
