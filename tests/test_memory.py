@@ -22,7 +22,7 @@ def call(N):
     p, losses = minimlp.prototypes(params), {name: 0.1 for name in ("coverage", "separation", "overlap", "balanced")}
     {call}
 
-call(64)
+call(1024)     # as large as training.LARGE: it compiles all that the next call runs
 before = peak()
 call({size})
 print(peak() - before)
