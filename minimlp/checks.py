@@ -104,11 +104,13 @@ def distinct(name, values, check):
 
 def seed(value):
     """What numpy.random.default_rng takes; not None, which it would seed by chance."""
+    usable = value is not None
     try:
-        np.random.default_rng(-1 if value is None else value)
+        np.random.default_rng(value)
     except (TypeError, ValueError):
-        raise InputError(f"seed = {short(value)}: expected a whole number, at least 0, "
-                         "or several") from None
+        usable = False
+    if not usable:
+        raise InputError(f"seed = {short(value)}: expected a whole number, at least 0, or several")
     return value
 
 

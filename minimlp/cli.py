@@ -92,8 +92,8 @@ def build_parser():
             continue
         choices = {"gradcheck": ["numpy", *BACKENDS], "strength": ["auto", "numpy", "cpu"]}.get(
             name, ["auto", "numpy", *BACKENDS])
-        command.add_argument("--backend", default=choices[0], choices=choices, help="what computes; auto: the compiled "
-                             "CPU kernels where they load, else numpy, the reference (%(default)s)")
+        auto = "; auto: the compiled CPU kernels where they load, else numpy, the reference" if "auto" in choices else ""
+        command.add_argument("--backend", default=choices[0], choices=choices, help=f"what computes{auto} (%(default)s)")
     info = commands.add_parser("info", help="versions, hardware and backends")
     info.set_defaults(run=run_info_command)
     return parser

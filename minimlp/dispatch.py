@@ -12,7 +12,7 @@ import numpy as np
 
 from . import checks, gaussian, loss, structural, train as training, transport
 
-# the modules of each; of those that have a function's name the first is taken
+# the modules of each; of those that define a function of a name the first is taken
 BACKENDS = {"cpu": ("training", "objective", "transport", "simd", "cpu"), "gpu": ("gpu_twins",)}
 
 
@@ -52,13 +52,18 @@ def implementation(reference, backend):
         def quiet(*arguments):
             return reference(*on_host(backend, arguments))
         return quiet
+    function = twin(reference.__name__, backend)
+    return lambda *arguments: function(*alike(backend, arguments))
+
+
+def twin(name, backend):
+    """A fast backend's function of that name, where it is defined, not where it is imported."""
     try:
         modules = kernels(backend)
     except ImportError as error:
         raise checks.InputError(f"backend = {backend!r}: {available_backends()[backend]}") from error
-    name = reference.__name__
-    twin = next(getattr(module, name) for module in modules if hasattr(module, name))
-    return lambda *arguments: twin(*alike(backend, arguments))
+    named = ((module, getattr(module, name, None)) for module in modules)
+    return next(function for module, function in named if function and function.__module__ == module.__name__)
 
 
 def leaves(arguments):

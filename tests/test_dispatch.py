@@ -1,5 +1,6 @@
 """The public functions: what they refuse and how they say so, and what they accept."""
 
+import importlib
 import os
 import re
 import subprocess
@@ -257,6 +258,17 @@ def test_unavailable_backend_is_refused_with_the_reason(call, monkeypatch):
     with pytest.raises(InputError, match="backend = 'gpu': .*not_built_here"):
         call("gpu")
     assert "not_built_here" in minimlp.available_backends()["gpu"]
+
+
+@pytest.mark.parametrize("name, module", [
+    ("softmin", "simd"), ("coverage", "simd"), ("sinkhorn", "transport"), ("balanced", "transport"),
+    ("objective", "objective"), ("train", "training"), ("forward", "cpu"), ("separation", "cpu")])
+def test_the_cpu_backend_runs_the_tuned_twin_where_there_is_one(name, module):
+    assert dispatch.twin(name, "cpu").__module__ == f"minimlp.kernels.{module}"
+
+
+def test_the_objective_by_kernels_takes_the_tuned_coverage():
+    assert importlib.import_module("minimlp.kernels.objective").coverage is dispatch.twin("coverage", "cpu")
 
 
 def test_available_backends_names_three_and_says_why_one_is_missing():

@@ -20,7 +20,7 @@ SCRIPTS = sorted(path for path in (ROOT / "tutorials").glob("*.py") if path.stem
 # all are errors, but for what one dependency deprecates in another
 WARNINGS = ("-Werror", "-Wignore::DeprecationWarning", "-Werror::DeprecationWarning:__main__")
 TAG = re.compile(r"\(E\d+\)")
-QUIET = 0.55             # seconds
+QUIET = 0.4              # seconds
 TIMED = {"06_fast_code", "07_gpu"}                               # pages that print times
 NUMBER = re.compile(r"-?\d+(?:\.(\d+))?(?:e([+-]\d+))?")
 

@@ -7,8 +7,9 @@ from ..gaussian import Params
 from ..loss import fit, structural_part
 from ..transport import tolerance_in
 from . import compiled
-from .cpu import coverage, response, separation
+from .cpu import response, separation
 from .scalar import response_gradient
+from .simd import coverage
 from .transport import balanced
 
 
