@@ -43,7 +43,7 @@ class Schedule(NamedTuple):
 
 
 class Balance(NamedTuple):
-    """What balanced coverage (E16) needs beside the prototypes; of size 1 where it is absent."""
+    """What balanced coverage (E16) needs beside the prototypes."""
 
     prototypes: np.ndarray      # in fours
     samples: np.ndarray         # in tiles
@@ -304,30 +304,35 @@ def advance(state, g, g_p, p, e, x, y, here, balance, units, weights, schedule, 
     """Steps first, ..., last - 1; returns how many of them were taken and whether all was finite.
 
     state holds theta, m, u and theta before the last step; schedule is that of these steps.
+    balance is None where balanced coverage is absent: then none of it is compiled.
     """
-    d, theta, no_offsets = U(x.shape[1] // 4), state[0], np.zeros(units, state.dtype)
+    d, theta = U(x.shape[1] // 4), state[0]
     rows, at_c = int(d) + 2, len(g) - 16
-    work, work_back = (e,) + work_of(p, tiles_of(units))[1:], work_of(p, tiles_of(len(balance.f)))
+    work = (e,) + work_of(p, tiles_of(units))[1:]
+    if balance is not None:
+        work_back, no_offsets = work_of(p, tiles_of(len(balance.f))), np.zeros(units, state.dtype)
     room = (np.empty(4, state.dtype), np.empty(4, state.dtype), np.empty(4, state.dtype),
             np.empty(4, state.dtype))
     four = np.empty((1, x.shape[1]), state.dtype)
     for step in range(first, last):
         t = step - first
         g[at_c + 1], g[at_c] = add_network(g, theta, theta[at_c], e, x, y, here, units, weights, room)
-        if weights.coverage != 0 or schedule.separation[t] != 0 or weights.balanced != 0:
+        if weights.coverage != 0 or schedule.separation[t] != 0 or balance is not None:
             prototypes_of(theta, p, units, d)
             if weights.coverage != 0:
                 add_coverage(g_p, p, x, here, units, weights.coverage, schedule.coverage_scale[t], work)
             if schedule.separation[t] != 0:
                 add_separation(g_p, p, e, four, units, schedule.separation[t], schedule.separation_scale[t])
-            if weights.balanced != 0:
+            if balance is not None:
                 add_balanced(g_p, p, x, here, units, weights.balanced, schedule.balanced_scale[t],
                              schedule.temperature[t], balance, work, work_back)
                 set_offsets(p, int(d), no_offsets)
             add_through_prototypes(g, g_p, theta, p, units, d)
         if not all_bounded(g, at_c, units, rows, limit):
-            balance.offsets[0] = balance.offsets[2]
+            if balance is not None:
+                balance.offsets[0] = balance.offsets[2]
             return step, False
-        balance.offsets[1] = balance.offsets[2]
+        if balance is not None:
+            balance.offsets[1] = balance.offsets[2]
         adam(state, g, at_c, units, rows, step, rate)
     return last, True

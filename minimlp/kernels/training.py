@@ -45,7 +45,7 @@ class Trainer:
         p[:] = in_tiles(np.zeros_like(params.b)).ravel()                # for its first rows, 0 or inf
         fours = in_fours(x)
         here = (np.arange(4 * len(fours)) < len(x)).astype(kind).reshape(-1, 4)
-        self.balance = balance_of(params.b, x, coefficients.get("balanced", 0), iterations)
+        self.balance = balance_of(params.b, x, iterations) if coefficients.get("balanced") else None
         self.arrays = g, g_p, p, e, fours, in_fours(y[:, None]), here, self.balance
         self.weights = weights_of(len(x), units, coefficients, kind.type)
         self.problem, self.balancing = (x, y, coefficients), Balancing(x, iterations, sinkhorn)
@@ -68,7 +68,8 @@ class Trainer:
         """Its value there, its terms, and whether all is finite."""
         compute = objective_by_kernels if len(self.problem[0]) * len(self.like.w) > LARGE else loss.objective
         taus = temperatures_at(self.temperatures, self.step - before, self.steps)
-        self.balancing.temperature, self.balancing.offsets = taus.get("balanced"), self.balance.offsets[before]
+        if self.balance:
+            self.balancing.temperature, self.balancing.offsets = taus["balanced"], self.balance.offsets[before]
         with np.errstate(all="ignore"), ONE_AT_A_TIME:
             value, gradient, terms = compute(self.params(before), *self.problem, taus, {"balanced": self.balancing})
             finite = np.isfinite(value) and np.isfinite(gradient.to_vector() ** 2).all()
@@ -91,9 +92,8 @@ def schedule_of(steps, units, coefficients, temperatures, kind):
     return Schedule(*(np.full(steps, column, kind) for column in columns))
 
 
-def balance_of(prototypes, x, weight, iterations):
-    """Room for balanced coverage, where it is active."""
-    x = x if weight else x[:1]
+def balance_of(prototypes, x, iterations):
+    """Room for balanced coverage."""
     return Balance(in_fours(prototypes), in_tiles(x).ravel(), np.zeros(len(x), x.dtype),
                    np.zeros((3, len(prototypes)), x.dtype), iterations)
 
