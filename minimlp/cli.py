@@ -92,8 +92,9 @@ def build_parser():
             continue
         choices = {"gradcheck": ["numpy", *BACKENDS], "strength": ["auto", "numpy", "cpu"]}.get(
             name, ["auto", "numpy", *BACKENDS])
-        auto = "; auto: the compiled CPU kernels where they load, else numpy, the reference" if "auto" in choices else ""
-        command.add_argument("--backend", default=choices[0], choices=choices, help=f"what computes{auto} (%(default)s)")
+        auto = "; auto: the compiled CPU kernels where they load, else numpy, the reference"
+        command.add_argument("--backend", default=choices[0], choices=choices,
+                             help=f"what computes{auto if 'auto' in choices else ''} (%(default)s)")
     info = commands.add_parser("info", help="versions, hardware and backends")
     info.set_defaults(run=run_info_command)
     return parser
@@ -330,8 +331,8 @@ def run_gradcheck_command(args):
     print(aligned(gradients.COLUMNS, [[short(row[name]) for name in gradients.COLUMNS] for row in rows]))
     wrong = [row for row in rows if row["verdict"].startswith("WRONG")]
     zero = sum(row["verdict"] == "zero" for row in rows)
-    print(f"\n{len(rows) - len(wrong) - zero} gradients right, {zero} rightly zero, "
-          f"{len(wrong)} wrong")
+    named = ": " + ", ".join(dict.fromkeys(row["gradient"] for row in wrong)) if wrong else ""
+    print(f"\n{len(rows) - len(wrong) - zero} gradients right, {zero} rightly zero, {len(wrong)} wrong{named}")
     print("\nwrote", *files, sep="\n  ")
     return FAILED if wrong else 0
 

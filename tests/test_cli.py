@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -127,7 +128,9 @@ def test_gradcheck_fails_on_a_wrong_gradient(tmp_path, capsys, monkeypatch):
                                                                   -right(p, tau)[1]))
     monkeypatch.setattr(structural.separation, "__name__", "separation")
     assert main(["gradcheck", "--quick", "--out", str(tmp_path / "g")]) == 1
-    assert "WRONG: central, complex" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "WRONG: central, complex" in printed
+    assert re.search(r"\d wrong: separation of p\n", printed)
 
 
 def test_info_names_versions_and_backends(capsys):

@@ -15,8 +15,9 @@ PACKAGE = Path(minimlp.__file__).parent
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = [{"errors"}, {"gaussian", "structural", "activations"},
           {"loss", "checks", "data", "two_layer", "mixture", "transport"},
-          {"train", "gradcheck", "landscape"}, {"evidence"}, {"splitting"}, {"growing"}, {"kernels"}, {"dispatch"}, {"metrics", "forces", "risk_flow", "feature_learning"}, {"repair", "images"},
-          {"study"}, {"plots"}, {"plots_study", "plots_splitting", "plots_strength", "plots_repair", "plots_phase", "plots_images"},
+          {"train", "gradcheck", "landscape"}, {"evidence"}, {"splitting"}, {"growing"}, {"kernels"}, {"dispatch"},
+          {"metrics", "forces", "risk_flow", "feature_learning"}, {"repair", "images"}, {"study"}, {"plots"},
+          {"plots_study", "plots_splitting", "plots_strength", "plots_repair", "plots_phase", "plots_images"},
           {"bench"}, {"cli"}]
 FOLDERS = ("kernels", "study", "bench")
 REFERENCE = ("gaussian", "structural", "loss", "train", "activations", "two_layer", "transport")
@@ -143,7 +144,7 @@ def test_help_says_once_what_is_raised():
     assert "names the argument" in section(text, "Raises") and "marginals are not met" in section(text, "Raises")
 
 
-LONGEST_BODY, LONGEST_FILE = 45, 400
+LONGEST_BODY, LONGEST_FILE, LONGEST_LINE = 45, 400, 120
 LONGER_FILES = {"kernels/gpu.py"}       # the one importer of numba.cuda; its docstring says why in one file
 
 
@@ -156,10 +157,11 @@ def bodies(source):
             yield node.name, node.end_lineno - body[0].lineno + 1 - inner if body else 0
 
 
-def test_no_function_and_no_file_is_longer_than_a_reader_can_hold():
+def test_no_line_function_or_file_is_longer_than_a_reader_can_hold():
     sources = {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in PACKAGE.glob("**/*.py")}
     assert [(name, function) for name, source in sources.items() for function, lines in bodies(source)
             if lines > LONGEST_BODY] == []
+    assert [line for source in sources.values() for line in source.splitlines() if len(line) > LONGEST_LINE] == []
     assert {name for name, source in sources.items() if len(source.splitlines()) > LONGEST_FILE} == LONGER_FILES
 
 

@@ -87,10 +87,10 @@ class RepairConfig(TrainingConfig):
     def train_arm(self, size, seed, name, every=0):
         """One training from the study's start: ((training, acts), x)."""
         arm, (x, y) = ARMS[name], self.samples(size, seed)
+        coefficients, temperatures = {arm.loss: self.coefficient}, {arm.loss: getattr(self, arm.temperature)}
         return train_with_repair(
-            self.start(x, seed), x, y, {arm.loss: self.coefficient}, {arm.loss: getattr(self, arm.temperature)}, self.steps,
-            self.rate, self.acts if arm.acts else (), self.epsilon, arm.direction, [seed, size, 2], every,
-            self.backend), x
+            self.start(x, seed), x, y, coefficients, temperatures, self.steps, self.rate,
+            self.acts if arm.acts else (), self.epsilon, arm.direction, [seed, size, 2], every, self.backend), x
 
     def demonstration(self):
         """Whole trainings of the first seed at about twenty units: arrays for an npz file.

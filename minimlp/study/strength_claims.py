@@ -88,8 +88,8 @@ def alignment_law(rows_by_setting, family):
         _, time, seeds = phase_1(rows, "time")
         rate = np.array([row["class_norm"] / row["samples"] for row in rows])[seeds]
         lengths.append(within(-slopes(logs, time) * rate, setting, 1.0, DURATION_MARGIN))
-    return claim(f"C2 ({family})", "the smaller alpha, the nearer is each unit to x_+, like sqrt(alpha), and the longer "
-                 "phase 1, like log(1/alpha)",
+    return claim(f"C2 ({family})", "the smaller alpha, the nearer is each unit to x_+, like sqrt(alpha), and "
+                 "the longer phase 1, like log(1/alpha)",
                  [Contrast("rank correlation of alpha and the units' angle to x_+", "better", True, ranks),
                   Contrast("exponent of that angle, 0.5 +- 0.1", "better", False, exponents),
                   Contrast("growth of the length of phase 1 with log(1/alpha), over n / ||x_+||, 1 +- 0.1",
