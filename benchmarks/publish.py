@@ -283,6 +283,7 @@ def bench_text(directory):
     trainings = read_table(directory / "study.csv")[1]
     return "\n".join([*kernel_lines([row for row in kernels if row["N"] == SHOWN]), "",
                       f"The study's 480 trainings: {training_text(trainings)}.", "",
+                      *function_lines(read_table(directory / "functions.csv")[1]), "",
                       "Measured: " + "; ".join(notes[1:4]) + ".", "",
                       "![Coverage and its gradient by competitor](benchmarks/results/bench/kernels.png)"])
 
@@ -298,6 +299,21 @@ def kernel_lines(rows, ours="simd", unit="ns"):
     return lines
 
 
+def function_lines(rows):
+    """A line for each public function: nanoseconds a pair by each backend, in each dimension."""
+    columns = list(dict.fromkeys((row["d"], row["backend"]) for row in rows))
+    lines = [f"The public functions, arrays in and out, N = M = {rows[0]['N']}, in nanoseconds a pair:", "",
+             "| function | " + " | ".join(f"{backend}, d = {d}" for d, backend in columns) + " |",
+             "|---" * (len(columns) + 1) + "|"]
+    for name in dict.fromkeys(row["function"] for row in rows):
+        here = {(row["d"], row["backend"]): row for row in rows if row["function"] == name}
+        cells = [short(here[column]["ns_per_pair"]) if here[column]["ns_per_pair"] else reason(here[column])
+                 for column in columns]
+        told = {"sinkhorn": ", an iteration", "train": ", a step"}.get(name, "")
+        lines.append(f"| `{name}`{told} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def gpu_text(directory):
     """The GPU's kernels at the largest size, one large training, the card; from the GPU's tables."""
     if not (directory / "gpu.csv").exists():
@@ -307,10 +323,11 @@ def gpu_text(directory):
              for row in read_table(directory / "gpu_training.csv")[1]}
     size = max(row["N"] for row in kernels)
     lines = kernel_lines([row for row in kernels if row["N"] == size], "gpu", "ps")
+    functions = function_lines(read_table(directory / "gpu_functions.csv")[1])
     trainings = (f"{dtype} {short(steps['gpu', dtype])} s on the GPU, {short(seconds)} s on the processor"
                  for (backend, dtype), seconds in steps.items() if backend == "cpu")
     return "\n".join([f"At N = M = {size}:", "", *lines, "", "A step of one training with N = M = 65536: "
-                      + "; ".join(trainings) + ".", "", "Measured: " + "; ".join(
+                      + "; ".join(trainings) + ".", "", *functions, "", "Measured: " + "; ".join(
                           note for note in notes if note.startswith(("date", "GPU", "processor"))) + ".", "",
                       "![Milliseconds a call on GPU and processor](benchmarks/results/gpu/gpu.png)"])
 

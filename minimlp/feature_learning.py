@@ -193,7 +193,7 @@ def best_in_cone(v, total, s):
 
 
 def over_alignment(v, total, s, kappa, sigma):
-    """OA: the best error in the predictor's cone around the class sum, less the Bayes error (E15).
+    """OA: the best error on its class in the predictor's cone around the class sum, less the least (E15).
 
         OA = Phi(-kappa cos(max(0, angle(x_+, s_+) - angle(w_+, x_+))) / sigma) - Phi(-kappa / sigma)
 

@@ -23,8 +23,8 @@ class Growth:
     params : TwoLayer or Params
         The best that was met.
     values : array (evaluations,)
-        The lowest loss met until each evaluation of the gradient; where training stopped early
-        the last one goes on.
+        By evaluation of the gradient: the start's loss as long as they go into the split, then
+        the lowest since; where training stopped early the last one goes on.
     unit : int or None
         What was split; None for a new unit.
     coefficients : array (2,) or None

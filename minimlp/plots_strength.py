@@ -185,8 +185,9 @@ def angle_law(path, families):
                 phase_1 = claims.curve(rows, "time", growth) > 0
                 units, predictor = (np.where(phase_1, claims.curve(rows, name, growth), np.nan)
                                     for name in ("unit_angle", "angle"))
-                logs, angles, _ = claims.phase_1(rows, "unit_angle")
-                law = f": alpha^{slopes(logs, np.log(angles)).mean():.2f}" if len(logs) > 1 else ""
+                kept, _, [angles] = claims.phase_1(rows, ("unit_angle",))
+                exponents = slopes(np.log(alphas[kept]), np.log(angles)) if kept.sum() > 1 else ()
+                law = f": alpha^{exponents.mean():.2f}" if len(exponents) else ""
                 line_with_band(axis, alphas, np.degrees(units), color, True, marker="o", label=setting + law)
                 for values, style in ((predictor, "--"), (claims.curve(rows, "angle"), ":")):
                     axis.plot(alphas, band(np.degrees(values), True)[:, 0], color=color, linewidth=1.1,

@@ -254,8 +254,9 @@ def segments(acts, steps, every=0):
 
 def schedules(temperatures):
     """Each temperature as a float, or as the first and the last one."""
-    return {name: checks.temperature_range(f"temperatures[{name!r}]", tau) if isinstance(tau, (tuple, list))
-            else tau for name, tau in checks.mapping("temperatures", temperatures).items()}
+    return {name: checks.temperature_range(f"temperatures[{name!r}]", tau)
+            if checks.as_array(f"temperatures[{name!r}]", tau).ndim else tau
+            for name, tau in checks.mapping("temperatures", temperatures).items()}
 
 
 def between(schedule, first, last, steps):

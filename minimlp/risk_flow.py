@@ -148,7 +148,8 @@ def train_to_risk(params, x, y, target, validation=None, validation_levels=(), g
         Steps tried and time at which the run has failed.
     backend : {"numpy", "cpu"}
         "numpy": scipy's RK45 on the plain gradient; along a kink it needs very many steps.
-        "cpu": compiled, and kinks are followed exactly; c theta^2 stands for c.
+        "cpu": compiled, and kinks are followed exactly, no two samples in a line with 0;
+        c theta^2 stands for c.
 
     Returns
     -------
@@ -179,6 +180,8 @@ def train_to_risk(params, x, y, target, validation=None, validation_levels=(), g
     tolerance *= min(1.0, 1 / (c * np.mean(params.v ** 2)))
     checks.choice("backend", backend, ("numpy", "cpu"))
     flow = gradient_flow if backend == "numpy" else compiled_flow()
+    if backend == "cpu":
+        refuse_shared_kinks(x)
     when, states, steps, time, risk = flow(params, x, y, validation, levels, tolerance,
                                            checks.count("most", most),
                                            checks.positive("longest", longest), c)
@@ -205,6 +208,18 @@ def compiled_flow():
     except ImportError as error:
         raise checks.InputError(f"backend = 'cpu': not available: {error}") from error
     return flow.gradient_flow
+
+
+def refuse_shared_kinks(x):
+    """Refuses two samples on a line through 0: a unit meets their kinks at once, and the compiled flow one by one."""
+    lengths = np.linalg.norm(x, axis=1)
+    rows = np.flatnonzero(lengths)
+    directions = x[rows] / lengths[rows, None]
+    cosines = np.abs(np.einsum("ik,jk->ij", directions, directions))
+    i, j = np.nonzero(np.triu(cosines > 1 - 1e-12, 1))
+    if x.shape[1] > 1 and len(i):
+        raise checks.InputError(f"x[{rows[i[0]]}] and x[{rows[j[0]]}] lie on a line through 0, where both kinks are "
+                                "met at once: backend = 'cpu' can't follow these; 'numpy' can")
 
 
 def gradient_flow(params, x, y, validation, levels, tolerance, most, longest, multiplier):

@@ -27,7 +27,7 @@ SLOW_TO_COMPILE = {"torch compile", "keops"}    # C++, half a minute
 PROBLEM = Problem(N=30, M=21, d=3)
 TINY = replace(measure.QUICK, sizes=(20, 30), dimensions=(1, 2), competitors=("simd", "numpy gemm"),
                rounds=2, memory_sizes=(30,), scaling_sizes=(20, 30), scaling_dimensions=(1, 2),
-               scaling_base=20, study_sizes=(3,), new_caches=False)
+               scaling_base=20, study_sizes=(3,), functions_size=20, functions_dimensions=(1, 2), new_caches=False)
 
 
 def test_truth_is_the_formula_block_by_block(monkeypatch):
@@ -149,7 +149,7 @@ def test_bench_writes_tables_and_figures(tmp_path, capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert "left out: keops, for pykeops is not installed" in printed
     listed = [line.strip() for line in printed.split("\nwrote\n")[1].splitlines()]
-    names = ["bench.csv", "study.csv", "scaling.csv", "ceilings.csv",
+    names = ["bench.csv", "study.csv", "functions.csv", "scaling.csv", "ceilings.csv",
              "kernels.png", "ceilings.png", "scaling.png"]
     assert listed[:len(names)] == [str(tmp_path / "out" / name) for name in names]     # a GPU's follow
     drawn = [(tmp_path / "out" / name).read_bytes() for name in names[-3:]]
@@ -166,6 +166,9 @@ def test_bench_writes_tables_and_figures(tmp_path, capsys, monkeypatch):
     assert [row["peak_megabytes"] is not None for row in rows] == [False] * 2 + [True] * 2 + [False] * 4
     study, = tables.read_table(tmp_path / "out" / "study.csv")[1]
     assert study["runs"] == 80 and study["error_after_20_steps"] < 1e-11
+    functions = tables.read_table(tmp_path / "out" / "functions.csv")[1]
+    assert len(functions) == 2 * 2 * 8 and all(row["error"] < 1e-11 and row["ns_per_pair"] > 0 for row in functions)
+    assert {row["ratio_to_numpy"] for row in functions[::2]} == {1}
 
 
 def test_bench_refuses_a_folder_that_it_cannot_write(capsys):

@@ -133,6 +133,14 @@ def test_gradcheck_fails_on_a_wrong_gradient(tmp_path, capsys, monkeypatch):
     assert re.search(r"\d wrong: separation of p\n", printed)
 
 
+def test_gradcheck_does_not_take_a_loss_that_is_gone_for_a_gradient_that_is_zero(tmp_path, capsys, monkeypatch):
+    from minimlp import structural
+    monkeypatch.setattr(structural, "separation", lambda p, tau: (p.sum() * 0, p * 0))
+    monkeypatch.setattr(structural.separation, "__name__", "separation")
+    assert main(["gradcheck", "--quick", "--out", str(tmp_path / "g")]) == 1
+    assert "WRONG: zero" in capsys.readouterr().out
+
+
 def test_info_names_versions_and_backends(capsys):
     assert main(["info"]) == 0
     printed = capsys.readouterr().out

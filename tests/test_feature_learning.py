@@ -479,3 +479,13 @@ V = np.array([1.0, 2.0])
 def test_bad_input_to_the_geometry(call, message):
     with pytest.raises(minimlp.InputError, match=message):
         call()
+
+
+def test_the_compiled_flow_refuses_samples_whose_kinks_coincide():
+    start, x = minimlp.balanced_start(3, 2, 1.5, 16), np.array([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [0.0, 0.0]])
+    y = np.array([1.0, 1.0, -1.0, -1.0])
+    with pytest.raises(minimlp.InputError, match=r"x\[0\] and x\[2\] lie on a line through 0.*'numpy' can"):
+        minimlp.train_to_risk(start, x, y, 0.5, backend="cpu")
+    assert minimlp.train_to_risk(start, x + [[0, 0], [0, 0], [0, 1e-3], [0, 0]], y, 0.6, longest=1.0, backend="cpu").steps
+    in_one = minimlp.balanced_start(3, 1, 1.5, 16)
+    assert minimlp.train_to_risk(in_one, x[:3, :1], y[:3], 0.6, longest=1.0, backend="cpu").steps > 0

@@ -63,12 +63,13 @@ def test_an_edit_of_a_file_that_another_one_calls_is_never_ignored(copy, tmp_pat
     assert edited[1] == pytest.approx(0.1353352832366127, rel=1e-15) and edited[2] == 0
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "kernels").glob("*.py")), ids=lambda p: p.name)
-def test_an_edit_of_any_kernel_changes_the_folder(path, copy, monkeypatch):
+@pytest.mark.parametrize("path", [*sorted((PACKAGE / "kernels").glob("*.py")), PACKAGE / "train.py"],
+                         ids=lambda p: p.name)
+def test_an_edit_of_any_kernel_or_of_adams_constants_changes_the_folder(path, copy, monkeypatch):
     from minimlp import kernels
     monkeypatch.setattr(kernels, "__file__", str(copy / "minimlp" / "kernels" / "__init__.py"))
     before = kernels.cache_folder()
-    with open(copy / "minimlp" / "kernels" / path.name, "a") as file:
+    with open(copy / "minimlp" / path.relative_to(PACKAGE), "a") as file:
         file.write("# edited\n")
     assert kernels.cache_folder() != before
 

@@ -165,29 +165,36 @@ def wait_for(condition, seconds=60):
         time.sleep(0.01)
 
 
-def start(out, jobs):
-    arguments = ["study", *OPTIONS, "--jobs", str(jobs), "--resume", "--out", str(out)]
+def start(out, jobs, options):
+    arguments = ["study", *options, "--jobs", str(jobs), "--resume", "--out", str(out)]
     return subprocess.Popen([sys.executable, "-m", "minimlp", *arguments],
                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
-def test_twenty_kills_at_random_moments_lose_nothing_and_change_nothing(uninterrupted, tmp_path):
-    out, pick = tmp_path / "killed", random.Random(1)
-    done_before = 0
+def test_twenty_kills_at_random_moments_lose_nothing_and_change_nothing(tmp_path):
+    whole, out, pick = tmp_path / "whole", tmp_path / "killed", random.Random(1)
+    options = ["--sizes", "3,4", "--seeds", "4", "--steps", "500", "--backend", "numpy"]
+    log, done = out / "runs.jsonl", [0]
+
+    def lines():
+        return log.read_bytes().count(b"\n") if log.exists() else 0
+
     for k in range(20):
-        process = start(out, jobs=1 + k % 2)
-        time.sleep(pick.uniform(0.1, 1.3))
+        process = start(out, 1 + k % 2, options)
+        if k % 4:               # else while it starts
+            wait_for(lambda: lines() > max(done[-1], 1) or process.poll() is not None)
+        time.sleep(pick.uniform(0, 0.2))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        log = out / "runs.jsonl"
-        done = log.read_bytes().count(b"\n") if log.exists() else 0
-        assert done >= done_before
-        done_before = done
-    finished = command("study", *OPTIONS, "--resume", "--out", out)
-    assert finished.returncode == 0, finished.stderr
+        done.append(lines())
+        assert done[-1] >= done[-2]
+    assert len({count for count in done if 1 < count < 65}) > 5, "few kills hit a run"
+    for place in (whole, out):
+        finished = command("study", *options, "--resume", "--out", place)
+        assert finished.returncode == 0, finished.stderr
     for name in TABLES:
-        assert (out / name).read_bytes() == (uninterrupted / name).read_bytes()
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="process groups are POSIX's")

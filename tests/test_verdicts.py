@@ -1,13 +1,13 @@
 """Verdicts on planted tables: one size, all sizes, the claims, and where expulsion begins."""
 
 from dataclasses import replace
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 import pytest
 
 from minimlp.study import specialization, temperature
-from minimlp.study.contrasts import METRICS, metric_table
+from minimlp.study.contrasts import METRICS, bounded, means, metric_table, paired
 from minimlp.study.specialization import MASKS, StudyConfig
 from minimlp.study.temperature import ONE, SweepConfig, estimate_onset, onset
 from minimlp.study.verdicts import Contrast, claim, compare, over_sizes, worst
@@ -150,6 +150,7 @@ def test_contrasts_are_judged_together():
     (["better", "better"], "fails"),
     (["worse", "worse"], "fails"),
     (["better", "-"], "not shown"),
+    (["worse", "-"], "not shown"),
     (["+", "+"], "not shown"),
     ([], "not tested"),
 ])
@@ -169,6 +170,39 @@ def test_a_claim_has_the_verdict_of_its_contrasts(verdicts, outcome):
 def test_a_diverged_run_counts_as_the_worst_there_is(larger_is_better, last):
     values = {"a": 7.0, "b": np.nan, "c": -2.0, "d": np.inf}
     assert worst(values, larger_is_better) == {"a": 7.0, "b": last, "c": -2.0, "d": last}
+
+
+def measured_rows(**by_mask):
+    """Rows at one size, an error by mask and seed; None where it diverged."""
+    return [{"size": 3, "mask": mask, "seed": seed, **dict.fromkeys(METRICS, value)}
+            for mask, values in by_mask.items() for seed, value in enumerate(values)]
+
+
+@pytest.mark.parametrize("lost, verdict", [((), "better"), ((2,), "worse"), ((0, 1, 2, 3), "worse")])
+def test_a_diverged_run_is_beyond_a_bound_and_any_multiple(lost, verdict):
+    rows = measured_rows(ours=[None if k in lost else 1e-6 for k in range(4)], theirs=[1.0, 1.1, 1.0, 1.2])
+    for found in (bounded(rows, FIT, "ours", 1e-3), paired(rows, FIT, "ours", "theirs", factor=0.5),
+                  paired(rows, FIT, "ours", "theirs", bound=-0.1)):
+        assert [c.verdict for c in found.comparisons] == [verdict]
+
+
+def test_means_of_runs_that_all_diverged_are_not_told():
+    found = means(measured_rows(ours=[None, None], theirs=[1.0, None]))
+    assert {(row["mask"], row["mean"]) for row in found} == {("ours", None), ("theirs", 1.0)}
+
+
+def test_differences_are_paired_by_seed_whatever_the_order_of_the_rows():
+    rows = measured_rows(ours=[1.0, 2.0, 3.0], theirs=[1.5, 2.5, 3.5])
+    for order in permutations(rows):
+        found, = paired(order, FIT, "ours", "theirs").comparisons
+        assert (found.mean, found.low, found.high) == (-0.5, -0.5, -0.5)
+
+
+def test_an_equivalence_has_the_expected_sign_within_its_margin():
+    for mean, verdict in ((0.45, "holds in the mean"), (0.55, "not shown"), (-0.45, "holds in the mean"),
+                          (-0.55, "not shown")):
+        one = compare([mean - 1, mean + 1])
+        assert over_sizes([Contrast("", "better", False, [one], margin=0.5)]) == verdict
 
 
 def test_runs_that_all_diverged_differ_by_nothing():

@@ -189,8 +189,9 @@ with plots.saved("figures/03_answer.png", height=3.6) as (_, [[axis]]):
 # $$\frac{\eta}{w} \frac{\partial L}{\partial b} + \frac{\eta p}{w} \frac{\partial L}{\partial w} = -\frac{\eta}{w^2} (I + p p^T) g.$$
 #
 # In one dimension that is $-\eta g (1 + p^2)/w^2$: the direction of the step in $p$, though the fit adds a step of
-# its own and Adam rescales both. In two dimensions the direction can change, even to one that leads away: the
-# [README](../README.md) draws a counterexample.
+# its own and Adam rescales both. In two dimensions the direction can change, even to one that leads away:
+#
+# ![Coverage in two dimensions: the direction in p, and that through w and b](../benchmarks/results/study/counterexample.png)
 
 # %%
 units = minimlp.Params.at(p=[1, 2], w=[2, 2])

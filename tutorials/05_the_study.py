@@ -217,7 +217,7 @@ for size in sizes:
 # Each mark is a pair of runs. Nearly all lie below the line: beside a repulsive loss an attractor pays (A8; a hundred
 # seeds leave one of its twelve comparisons open). It repairs a part only: from $N = 5$ on, the mean of overlap and
 # coverage together is above that of no structural loss, and coverage alone is below both at every size. Nothing here
-# shows a use for overlap.
+# shows a use for overlap in reconstruction.
 #
 # ## Limits
 #

@@ -147,8 +147,8 @@ for alpha in (1e-4, 1e-1, 10.0):
 #
 # ![Over-alignment and over-fitting, stacked, against the scale](../benchmarks/results/strength/excess.png)
 #
-# Where samples are separable both do what paper C says at every step; on noisy data over the whole range, but not at
-# every step. Their sum does not fall on separable data. On noisy data over-alignment is 11 to 37 % of the excess at
+# Where samples are separable both do what paper C says at every step that can be told from none; on noisy data over
+# the whole range, but not at every step. Their sum does not fall on separable data. On noisy data over-alignment is 11 to 37 % of the excess at
 # the smallest $\alpha$, and the sum falls by 0.002 at most, at noise 0.5, where the network's error falls by 0.011.
 # So this linear predictor of one class explains little of the U of the first figure.
 #
@@ -203,7 +203,7 @@ with plots.saved("figures/09_answer.png", height=3.2) as (_, [[axis]]):
 #   within a tenth; $w_+$ turns by less than 5 degrees in phase 2.
 # - C4 is about the predictor of one class and not the network. It *holds* only without significant steps the wrong way.
 # - C5: the best $\alpha$ of a stop by training risk and of one by the risk of fresh samples (validation) lie within
-#   half a decade, where the first is inside the range: at risk 0.3, and in one setting of each family at 0.1.
+#   half a decade, where the first is surely inside the range and as far from its ends: never in the separable family.
 # - C6: over $n$ from 20 to 80 and $h$ from 8 to 32 units at noise 0.5. The $w_{0j}$ have norm about 1 whatever the
 #   width.
 #

@@ -104,7 +104,8 @@ for line in summary["frontiers"]:
 # Points: measured, with 95 % intervals over seeds where there is one. Adam rescales forces, but not the points where
 # they vanish, so the argument survives it. What it leaves out is the fit's own force, random gaps between samples,
 # and that prototypes do not sit one on each sample. Measured above the spacing, one prototype is out at 0.28 to 0.93
-# of the predicted coefficient: the right size, and no more. Below the spacing, expulsion begins at coefficients far smaller than predicted. The law
+# of the predicted coefficient: the right size, and no more. Well below the spacing, expulsion begins
+# at coefficients far smaller than predicted. The law
 # $\tau^* \sim (R/N)^2$ of page 04 holds at every $\lambda_s$ from 0.1 to 10 without coverage (exponents of $N$ from
 # -1.9 to -2.0), and beside it at 0.1, 0.3 and 1 (-2.1, -2.2 and -2.4 [-2.8, -1.97]).
 #

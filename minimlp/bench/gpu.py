@@ -160,10 +160,10 @@ COMPETITORS = {"gpu": (ours, "numba"), "gpu, from host": (ours_from_host, "numba
 def step_seconds(backend, size, dtype, steps):
     """Seconds a step of one training with N = M = size, d = 1, all losses active.
 
-    On the CPU, of the objective with its gradient, which is what a step takes: it has all
-    threads, where a training has one.
+    On the CPU a training takes one thread.
     """
-    from ..dispatch import init_params, objective, train
+    from ..dispatch import init_params, train
+    from ..kernels.training import ITERATIONS, Trainer
 
     def problem(size):
         x = np.random.default_rng(0).uniform(-1, 1, (size, 1)).astype(dtype)
@@ -173,11 +173,12 @@ def step_seconds(backend, size, dtype, steps):
 
     def seconds(work, *arguments, **options):
         start = perf_counter()
-        work(*arguments, **options, backend=backend)
+        work(*arguments, **options)
         return perf_counter() - start
     small, large = problem(min(size, 64)), problem(size)
     if backend == "cpu":
-        objective(*small, backend=backend)
-        return seconds(objective, *large)
+        Trainer(*small, steps, 0.01, ITERATIONS).advance(1)
+        return seconds(Trainer(*large, steps, 0.01, ITERATIONS).advance, steps) / steps
     train(*small, steps=1, backend=backend)
-    return (seconds(train, *large, steps=steps) - seconds(train, *large, steps=0)) / steps
+    return (seconds(train, *large, steps=steps, backend=backend)
+            - seconds(train, *large, steps=0, backend=backend)) / steps

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..dispatch import available_backends
 from ..study.runner import Progress
 from ..study.specialization import StudyConfig
 from ..study.store import replace
 from .competitors import COMPETITORS
+from .functions import arrays, computations
 from .machine import cores, provenance
 from .problems import Problem, truth
 from .processes import Field
@@ -47,6 +49,10 @@ class BenchConfig:
     scaling_base : int
         N = M while d or the threads change.
     study_sizes : tuple
+    backends : tuple of str
+        By which the public functions are timed, where they work.
+    functions_size, functions_dimensions : int and tuple
+        N = M and d of these, in float64; no d leaves them out.
     """
 
     sizes: tuple = (100, 1000, 4096, 16384, 65536)
@@ -63,6 +69,9 @@ class BenchConfig:
     scaling_dimensions: tuple = (1, 2, 4, 8, 16, 32, 64, 128)
     scaling_base: int = 4096
     study_sizes: tuple = StudyConfig.sizes
+    backends: tuple = ("numpy", "cpu")
+    functions_size: int = 2048
+    functions_dimensions: tuple = (1, 8)
     new_caches: bool = True
 
     def text(self):
@@ -76,7 +85,7 @@ QUICK = BenchConfig(sizes=(100, 2048), dimensions=(1, 8), dtypes=("float64",),
                     competitors=("simd", "cpu", "reference", "numpy gemm", "torch eager", "jax jit"),
                     trainings=("simd",), rounds=3, call_limit=2.0, budget=2.0,
                     truth_pairs=2048**2, memory_sizes=(), scaling_sizes=(100, 1000, 4096),
-                    scaling_dimensions=(1, 8), scaling_base=2048)
+                    scaling_dimensions=(1, 8), scaling_base=2048, functions_dimensions=())
 
 
 class Bench:
@@ -103,7 +112,7 @@ class Bench:
         """All tables by file name."""
         ceilings = self.ceilings()
         return {"bench.csv": self.kernels(ceilings), "study.csv": self.study(),
-                "scaling.csv": self.scaling(), "ceilings.csv": ceilings}
+                "functions.csv": self.functions(), "scaling.csv": self.scaling(), "ceilings.csv": ceilings}
 
     def field(self, kind, names):
         return Field({name: (kind, name, self.environment) for name in names})
@@ -185,6 +194,33 @@ class Bench:
             reply = field.competitors[name].ask(do="memory", task=problem._asdict(),
                                                 expected=result["first"])
         return reply["memory"] / 2**20 if "memory" in reply else None
+
+    def functions(self):
+        """The public functions by each backend that works here, called as a user does."""
+        rows, size = [], self.config.functions_size
+        works = available_backends() if self.config.functions_dimensions else {}
+        backends = [name for name in self.config.backends if name in works and works[name] is None]
+        with self.field("function", backends) as field:
+            for d in self.config.functions_dimensions:
+                problem = Problem(size, size, d)
+                for name, (compute, times) in computations(*problem.draw()).items():
+                    rows += self.function_rows(field, name, compute, times, problem)
+        return rows
+
+    def function_rows(self, field, name, compute, times, problem):
+        """The rows of one function, a backend each; it goes through all pairs so many times."""
+        show = self.show(f"{name}, N = M = {problem.N}, d = {problem.d}")
+        path = Path(self.folder.name, "result.npz")
+        np.savez(path, *arrays(compute("numpy")))
+        task = {"name": name, "truth": str(path), **problem._asdict()}
+        found = field.alternate(dict.fromkeys(field.competitors, task), self.config.rounds, self.config.budget,
+                                "numpy", show)
+        rows = []
+        for backend, result in found.items():
+            row = spread(result, 1e9 / problem.pairs / times, "ns")
+            rows.append({"function": name, "backend": backend, **problem._asdict(), **row, "ns_per_pair": row["ns"],
+                         "ratio_to_numpy": ratio(result, found["numpy"]), "error": result.get("error")})
+        return rows
 
     def study(self):
         """The study's trainings, each competitor's share of them in alternating rounds."""

@@ -1,4 +1,4 @@
-"""What is measured on a GPU: the kernels' table, the card's ceilings, one large training."""
+"""What is measured on a GPU: the kernels' table, the card's ceilings, the public functions, one large training."""
 
 from dataclasses import dataclass
 
@@ -32,6 +32,7 @@ class GpuConfig(BenchConfig):
     budget: float = 1.0
     truth_pairs: int = 1024**2
     memory_sizes: tuple = ()
+    backends: tuple = ("numpy", "cpu", "gpu")
     new_caches: bool = False
     training_size: int = 65536
     training_steps: int = 10
@@ -41,7 +42,8 @@ class GpuConfig(BenchConfig):
 FULL = GpuConfig()
 # So small that the simulator gets through it.
 QUICK = GpuConfig(sizes=(8, 16), dimensions=(1, 2), dtypes=("float32",), rounds=2, budget=0.1, truth_pairs=16**2,
-                  call_limit=60.0, training_size=8, training_steps=1, competitors=("gpu", "gpu, from host", "cpu simd"),
+                  call_limit=60.0, functions_size=8, functions_dimensions=(1,), training_size=8, training_steps=1,
+                  competitors=("gpu", "gpu, from host", "cpu simd"),
                   ceilings=(("blocks", 2), ("threads", 4), ("steps", 3), ("copied", 1000)))
 
 
@@ -59,7 +61,7 @@ class GpuBench(Bench):
     def run(self):
         ceilings = self.ceilings()
         return {"gpu.csv": self.kernels(ceilings), "gpu_ceilings.csv": ceilings,
-                "gpu_training.csv": self.training()}
+                "gpu_functions.csv": self.functions(), "gpu_training.csv": self.training()}
 
     def ceilings(self):
         return self.ask("ceiling", "gpu", "ceilings of the GPU", kinds=self.config.dtypes,

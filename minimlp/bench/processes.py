@@ -19,7 +19,7 @@ class Competitor:
 
     Parameters
     ----------
-    kind : {"kernel", "training", "ceiling", "gpu", "step"}
+    kind : {"kernel", "training", "ceiling", "function", "gpu", "step"}
     name : str
     environment : dict, optional
         Variables of its own.

@@ -7,6 +7,8 @@ from ..checks import InputError
 from ..study.store import csv_text
 from ..study.text import aligned, short, words
 
+FUNCTIONS = ("function", "backend", "N", "M", "d", "dtype", "ns_per_pair", "ns_low", "ns_high", "timings",
+             "ratio_to_numpy", "first_call_seconds", "error", "failure")
 COLUMNS = {
     "bench.csv": ("competitor", "N", "M", "d", "dtype", "ns_per_pair", "ns_low", "ns_high", "timings",
                   "ratio_to_simd", "first_call_seconds", "value_error", "gradient_error",
@@ -14,6 +16,7 @@ COLUMNS = {
     "study.csv": ("competitor", "side_by_side", "runs", "steps", "share_of_the_study", "seconds",
                   "seconds_low", "seconds_high", "timings", "seconds_whole_study", "ratio_to_simd",
                   "first_call_seconds", "error_after_20_steps", "failure"),
+    "functions.csv": FUNCTIONS,
     "scaling.csv": ("axis", "competitor", "N", "M", "d", "dtype", "threads", "ns_per_pair", "ns_low",
                     "ns_high", "timings", "failure"),
     "ceilings.csv": ("operation", "dtype", "threads", "ns"),
@@ -21,8 +24,12 @@ COLUMNS = {
                 "ratio_to_gpu", "first_call_seconds", "value_error", "gradient_error",
                 "multiply_add_share", "exp_share", "failure"),
     "gpu_ceilings.csv": ("operation", "dtype", "ps"),
+    "gpu_functions.csv": FUNCTIONS,
     "gpu_training.csv": ("backend", "N", "dtype", "steps", "seconds_a_step", "failure"),
 }
+CALLED = ("public functions by each backend, NumPy arrays in and out; sinkhorn: one iteration; train: a step, of ten "
+          "with what stands around them; ns_low, ns_high: quartiles; ratio_to_numpy: median of the ratios within a "
+          "round; error: the largest relative one of the result's arrays, against numpy's")
 NOTES = {
     "bench.csv": "coverage and its gradient; ns_low, ns_high: quartiles; ratio_to_simd: median of the "
                  "ratios within a round; errors: relative, against np.longdouble; peak memory above "
@@ -30,6 +37,7 @@ NOTES = {
     "study.csv": "trainings of 2000 Adam steps, sizes 3 to 100, eight masks, ten seeds; where a share "
                  "was timed, seconds_whole_study is seconds divided by that share; first calls: of 16 "
                  "runs of 20 steps and of that share, compilation in them",
+    "functions.csv": CALLED,
     "scaling.csv": "coverage and its gradient, one of N = M, d and threads at a time",
     "gpu.csv": "coverage and its gradient on a GPU, data there before and after; 'gpu, from host': NumPy "
                "arrays in and out, with the transfers; 'cpu simd': the same machine's processor; "
@@ -38,8 +46,9 @@ NOTES = {
                "exp a pair (ours takes two exps)",
     "gpu_ceilings.csv": "picoseconds for one multiply-add, exponential or byte copied, the whole card, "
                         "at best",
-    "gpu_training.csv": "one network with N = M, d = 1, all losses active: seconds a step; on the CPU of "
-                        "the objective with its gradient, which is what a step takes",
+    "gpu_functions.csv": CALLED,
+    "gpu_training.csv": "one network with N = M, d = 1, all losses active: seconds a step; on the "
+                        "CPU by one thread, as a training there",
     "ceilings.csv": "nanoseconds for one multiply-add or exponential, all threads together, at best",
 }
 

@@ -20,9 +20,10 @@ import numpy as np
 
 from ..gradcheck import relative_error
 from .machine import limit_memory, resident_peak
+from .problems import Problem
 
 LEAST = 0.02                # seconds: what is shorter is repeated
-SMALL = {"N": 96, "M": 80}  # a first call that compiles and takes no memory to speak of
+SMALL = {"N": 200, "M": 200}    # a first call that compiles, starts threads and takes no memory to speak of
 
 
 def kernel(name):
@@ -32,7 +33,6 @@ def kernel(name):
 
 
 def competitor(make, library):
-    from .problems import Problem
     importlib.import_module(library)
 
     def prepare(truth=None, **problem):
@@ -51,6 +51,20 @@ def gpu(name):
     """A competitor of gpu.py."""
     from .gpu import COMPETITORS
     return competitor(*COMPETITORS[name])
+
+
+def function(backend):
+    """A computation of functions.py by a backend."""
+    from .functions import arrays, computations
+
+    def prepare(name, truth, **problem):
+        compute = computations(*Problem(**problem).draw())[name][0]
+
+        def errors(result):
+            with np.load(truth) as true:
+                return {"error": max(map(relative_error, arrays(result), true.values()))}
+        return lambda: compute(backend), errors
+    return prepare
 
 
 def training(name):
@@ -145,11 +159,11 @@ def main(kind, name):
         print(json.dumps(content), file=pipe, flush=True)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)        # Ctrl-C is the parent's to answer
-    if kind not in ("gpu", "step"):     # CUDA reserves more addresses than there is memory
+    if "gpu" not in (kind, name) and kind != "step":     # CUDA reserves more addresses than there is memory
         limit_memory()
     try:
         prepare = {"kernel": kernel, "training": training, "ceiling": ceiling, "gpu": gpu,
-                   "step": step}[kind](name)
+                   "function": function, "step": step}[kind](name)
     except Exception as error:
         reply(failure=one_line(error))
         return

@@ -20,8 +20,9 @@ except ValueError as error:         # of a setting in the environment, such as 0
 
 
 def cache_folder():
-    """The folder of these sources and versions; None if it can't be written."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    """The folder of these sources, Adam's constants and versions; None if it can't be written."""
+    here = Path(__file__).parent
+    sources = [*sorted(here.glob("*.py")), here.parent / "train.py"]
     content = b"".join(path.read_bytes() for path in sources)
     key = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode() + content)
     try:

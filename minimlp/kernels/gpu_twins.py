@@ -154,15 +154,16 @@ def sinkhorn(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
     constant, scale = kind(temperature * log(samples / units)), kind(1 / temperature)
     following = cuda.to_device(np.zeros(units, kind)) if offsets is None else offsets
     off_balance = cuda.device_array(units, kind)
-    for _ in range(iterations):
+    for k in range(iterations):
         g, following = following, cuda.device_array(units, kind)
         s = softmin_parts(prototypes, x, temperature, g)[0]
         back = softmin_parts(x, prototypes, temperature, s)[0]
         launch(gpu.following_offsets_kernel(kind), units, back, constant, g, scale, following, off_balance)
-        scales = (np.sqrt(total(potential, gpu.square) / len(potential)) for potential in (s, g))
-        error = marginal_error(total(off_balance) / units, *scales, temperature)
-        if error <= tolerance:
-            break
+        if tolerance > 0 or k == iterations - 1:            # a number brought back waits for the device
+            scales = (np.sqrt(total(potential, gpu.square) / len(potential)) for potential in (s, g))
+            error = marginal_error(total(off_balance) / units, *scales, temperature)
+            if error <= tolerance:
+                break
     value = total(s) / samples + total(g) / units + kind(temperature * log(units))
     return value, softmin(prototypes, x, temperature, g)[1], following, error
 
@@ -270,7 +271,8 @@ def objective(params, x, y, coefficients, temperatures, extra=None):
 @twin
 def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra=None,
           callback=None, every=0, iterations=AT_EACH_STEP):
-    """See train.train.  The parameters stay on the device; a step brings back the terms alone."""
+    """See train.train.  The parameters stay on the device; a step brings back the terms, and balanced
+    coverage's error."""
     kind, theta = x.dtype.type, flat(params)
     following = cuda.device_array_like(theta)
     m, u = (cuda.to_device(np.zeros(theta.size, kind)) for _ in range(2))

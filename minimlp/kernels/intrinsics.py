@@ -9,7 +9,7 @@ Under NUMBA_DISABLE_JIT=1 everything here is plain Python on NumPy scalars.
 
 import numpy as np
 from llvmlite import ir
-from numba import config, types
+from numba import config
 from numba.extending import intrinsic, overload
 
 from . import compiled

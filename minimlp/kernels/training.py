@@ -14,9 +14,9 @@ from .simd import PITCH, TILE, aligned_zeros, in_fours, in_tiles
 from .steps import Balance, Schedule, Weights, advance, tiles_of
 from .transport import sinkhorn
 
-CHUNK = 1e8                     # pairs between two returns to Python, a tenth of a second
+CHUNK = 1e8                     # pairs, times d, between two returns to Python, a tenth of a second
 MOST = 10_000                   # steps between them
-LARGE = 1e6                     # pairs from which the last objective is computed by kernels
+LARGE = 1e6                     # numbers N M d from which the last objective is computed by kernels
 ONE_AT_A_TIME = Lock()          # which not every threading layer of Numba lets several threads call
 
 
@@ -66,7 +66,7 @@ class Trainer:
 
     def objective(self, before=0):
         """Its value there, its terms, and whether all is finite."""
-        compute = objective_by_kernels if len(self.problem[0]) * len(self.like.w) > LARGE else loss.objective
+        compute = objective_by_kernels if self.problem[0].size * len(self.like.w) > LARGE else loss.objective
         taus = temperatures_at(self.temperatures, self.step - before, self.steps)
         if self.balance:
             self.balancing.temperature, self.balancing.offsets = taus["balanced"], self.balance.offsets[before]
@@ -98,14 +98,27 @@ def balance_of(prototypes, x, iterations):
                    np.zeros((3, len(prototypes)), x.dtype), iterations)
 
 
+def one_at_a_time(function):
+    """The function behind `ONE_AT_A_TIME`."""
+    def locked(*arguments):
+        with ONE_AT_A_TIME:
+            return function(*arguments)
+    return locked
+
+
 def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra=None,
           callback=None, every=0, iterations=ITERATIONS):
-    """See train.train.  Losses of the user's own are Python: with them it is that loop."""
+    """See train.train.  Losses of the user's own are Python: with them it is that loop.
+
+    A callback is told the terms: the objective besides, at every step, by the reference or by the plain kernels.
+    """
     if any(coefficients.get(name, 0) for name in extra or {}):
         return plain_loop(params, x, y, coefficients, temperatures, steps, rate, extra, callback,
-                          every, iterations, objective_by_kernels, sinkhorn)
+                          every, iterations, one_at_a_time(objective_by_kernels), one_at_a_time(sinkhorn))
     trainer = Trainer(params, x, y, coefficients, temperatures, steps, rate, iterations)
-    pairs = len(x) * len(params.w) * (2 * iterations if coefficients.get("balanced", 0) else 1)
+    others = len(x) * (2 * iterations if coefficients.get("balanced", 0) else 1)
+    others += len(params.w) // 2 if coefficients.get("separation", 0) else 0
+    pairs = len(params.w) * others * x.shape[1]
     chunk = 1 if callback else max(1, min(MOST, int(CHUNK / pairs)))
     trajectory = []
 

@@ -34,11 +34,15 @@ def optimum(log_alphas, means):
     return np.where((best == inside) & (second > 0), vertex, log_alphas[best])
 
 
-def resampled_means(values):
-    """Means (R, ...) over seeds drawn anew with replacement; values (seeds, ...)."""
-    counts = np.random.default_rng(0).multinomial(len(values), np.full(len(values), 1 / len(values)),
-                                                  RESAMPLES)
-    return np.einsum("rs,s...->r...", counts / len(values), values)
+def resampled_means(values, seeds=None):
+    """Means (R, ...) over seeds drawn anew with replacement; values (seeds, ...).
+
+    Where seeds says which of a study's these are, the draws are of all: the same for every setting.
+    """
+    seeds = np.ones(len(values), bool) if seeds is None else seeds
+    counts = np.random.default_rng(0).multinomial(len(seeds), np.full(len(seeds), 1 / len(seeds)), RESAMPLES)
+    counts = counts[:, seeds]
+    return np.einsum("rs,s...->r...", counts / counts.sum(axis=1, keepdims=True), values)
 
 
 def interval(samples):
@@ -49,12 +53,13 @@ def interval(samples):
 def arms(error):
     """What the optimum saves against both ends, seed by seed: left (S,), right (S,), places (2,).
 
-    The optimum is chosen on one half of the seeds and judged on the other, both ways.
+    The optimum, among the alphas between the ends, is chosen on one half of the seeds and judged on
+    the other, both ways.
     """
     left, right, places = np.empty(len(error)), np.empty(len(error)), []
     for half in (0, 1):
         judged = np.arange(len(error)) % 2 == half
-        best = int(np.argmin(error[~judged].mean(axis=0)))
+        best = 1 + int(np.argmin(error[~judged, 1:-1].mean(axis=0)))
         left[judged] = error[judged, 0] - error[judged, best]
         right[judged] = error[judged, -1] - error[judged, best]
         places.append(best)

@@ -29,6 +29,7 @@ class Case:
     `tie` is max d^2 / tau of its softmin, by which the bounds grow: rounding of the
     exponents shows in the weights of near ties.  `iterated` is for balanced coverage as far as
     `balanced` iterates by itself: the bounds grow by ten times the marginal error that it leaves.
+    `zero` says that the gradient is exactly zero there.
     """
 
     gradient: str
@@ -39,6 +40,7 @@ class Case:
     tie: float = 0.0
     only_float64: bool = False
     iterated: bool = False
+    zero: bool = False
 
 
 def problem(samples, units, dimensions, seed=0):
@@ -67,9 +69,10 @@ def shape_cases():
         yield Case("softmin of p", "offsets", shape, softmin, p)
         yield Case("coverage of p", "", shape, coverage_of(x, 0.02), p)
         yield Case("balanced coverage of p", "converged", shape, balanced_of(x, 1.0), p)
-        yield Case("separation of p", "", shape, separation_of(0.05), p)
+        alone = shape[1] == 1
+        yield Case("separation of p", "", shape, separation_of(0.05), p, zero=alone)
         yield Case("overlap of h", "", shape,
-                   lambda h, backend: dispatch.overlap(h, backend=backend), hidden)
+                   lambda h, backend: dispatch.overlap(h, backend=backend), hidden, zero=alone)
         for losses in ((), *((name,) for name in PAIRED), PAIRED):
             coefficients = {name: COEFFICIENTS[name] for name in losses}
             name = " + ".join(("fit", *losses) if len(losses) < 3 else ("fit", "all three"))
@@ -88,7 +91,7 @@ def edge_cases():
         case = f"tau = {temperature:g}"
         yield Case("coverage of p", case, shape, coverage_of(x, temperature), p,
                    tie(p, x, temperature))
-        yield Case("separation of p", case, shape, separation_of(temperature), p)
+        yield Case("separation of p", case, shape, separation_of(temperature), p, zero=temperature < 1)
     yield Case("coverage of p", "shifted by 1000", shape, coverage_of(x + 1000, 0.02), far,
                tie(far, x + 1000, 0.02))
     yield Case("separation of p", "shifted by 1000", shape, separation_of(0.05), far)
@@ -96,12 +99,12 @@ def edge_cases():
                tie(far, x, 0.02))
     equal = np.ones_like(p) * p[:1]
     yield Case("coverage of p", "equal prototypes", shape, coverage_of(x, 0.02), equal)
-    yield Case("separation of p", "equal prototypes", shape, separation_of(0.05), equal)
+    yield Case("separation of p", "equal prototypes", shape, separation_of(0.05), equal, zero=True)
     negative = Params(-abs(params.w), -abs(params.w)[:, None] * -2 * p, params.v, params.c)
     yield Case("fit + all three", "w < 0, |p| to 2", shape, network(x, y, COEFFICIENTS), negative)
     stranded = Params(params.w, -params.w[:, None] * far, params.v, params.c)
     yield Case("fit + overlap", "every response underflows", shape,
-               network(x, np.full(len(x), params.c), {"overlap": 0.1}), stranded)
+               network(x, np.full(len(x), params.c), {"overlap": 0.1}), stranded, zero=True)
 
 
 def two_layer_cases():
@@ -163,7 +166,8 @@ def gradient_table(backend="numpy"):
     -------
     list of dict
         By `COLUMNS`; an error that was not measured is None, verdict is "ok", "zero" (the
-        gradient is exactly zero, as it should be) or "WRONG" and what is over its bound.
+        gradient is exactly zero, as it should be) or "WRONG" and what is over its bound, or
+        that it is zero or not.
     """
     rows = []
     for case in (*shape_cases(), *edge_cases(), *two_layer_cases()):
@@ -196,6 +200,8 @@ def row(case, dtype, errors, norm, zero, eps):
     left = 10 * tolerance_in(np.empty(0, dtype)) if case.iterated else 0
     wrong = [name for name, error in errors.items() if error is not None
              and not error <= (0 if zero else BOUNDS[name] + 4 * eps * case.tie + left)]
+    if zero != case.zero:
+        wrong.append("zero" if zero else "not zero")
     verdict = "WRONG: " + ", ".join(wrong) if wrong else "zero" if zero else "ok"
     return {"gradient": case.gradient, "case": case.case, "shape": "x".join(map(str, case.shape)),
             "dtype": dtype, **dict.fromkeys(BOUNDS), **errors, "norm": norm, "verdict": verdict}

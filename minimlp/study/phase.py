@@ -13,7 +13,7 @@ import numpy as np
 from .. import checks
 from ..dispatch import train
 from ..gaussian import Params
-from .contrasts import LARGER_IS_BETTER, METRICS, metric_table
+from .contrasts import LARGER_IS_BETTER, METRICS, as_measured, beyond, metric_table
 from .frontier import estimate_frontier, off_by, predicted_frontier
 from .records import diverged_runs
 from .specialization import StudyConfig, TrainingConfig, is_result, measured
@@ -284,10 +284,13 @@ def laws(rows, config):
 
 def gains(rows, config, seeds, ratio, metric, factor=1.0):
     """{size: separation at tau = c (range/N)^2 beside coverage, less factor x coverage alone (seeds,)}."""
-    chosen = [row for row in rows if row["diagram"] == CLAIM and row["seed"] in seeds]
     return {size: np.array([by_tau[config.tied(ratio, size)][seed] - factor * by_tau[BASELINE][seed]
                             for seed in seeds])
-            for size, by_tau in metric_table(chosen, metric, "temperature").items()}
+            for size, by_tau in metric_table(of_the_claim(rows, seeds), metric, "temperature").items()}
+
+
+def of_the_claim(rows, seeds):
+    return [row for row in rows if row["diagram"] == CLAIM and row["seed"] in seeds]
 
 
 def explored(rows, config):
@@ -316,12 +319,14 @@ def claims(rows, config):
     seeds = config.fresh_range()
     usage = gains(rows, config, seeds, config.ratio, "specialization_ratio")
     error = gains(rows, config, seeds, config.ratio, "reconstruction_error", ERROR_FACTOR)
+    measured = as_measured(of_the_claim(rows, seeds), "reconstruction_error", "temperature")
 
     def contrasts(least):
         return [Contrast("specialization_ratio: both - coverage", "better", True,
                          [compare(d, size, larger_is_better=True) for size, d in usage.items() if size >= least]),
                 Contrast(f"reconstruction_error: both - {ERROR_FACTOR:g} coverage", "better", False,
-                         [compare(d, size) for size, d in error.items() if size >= least])]
+                         [beyond(compare(d, size), list(measured[size][config.tied(config.ratio, size)].values()))
+                          for size, d in error.items() if size >= least])]
 
     statement = (f"with tau = {config.ratio:g} (range/N)^2, separation beside coverage raises the specialization "
                  "ratio over coverage alone and leaves the reconstruction error no worse, ")

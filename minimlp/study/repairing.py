@@ -171,7 +171,7 @@ def claims(rows):
 
 
 def repairs(rows):
-    """By size and arm with births: their mean number, the share without descent, the mean rise of the fit."""
+    """By size and arm with births: their mean number, the share without descent, the median rise of the fit."""
     found = []
     for size in dict.fromkeys(row["size"] for row in rows):
         for arm in ARMS:

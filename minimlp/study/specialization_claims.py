@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from .contrasts import LARGER_IS_BETTER, METRICS, bounded, metric_table, paired
+from .contrasts import LARGER_IS_BETTER, METRICS, arrays, as_measured, beyond, bounded, filled, paired
 from .verdicts import Contrast, claim, compare
 
 MASKS = ("none", "coverage", "separation", "overlap", "coverage+separation",
          "coverage+overlap", "separation+overlap", "coverage+separation+overlap")
 ERROR_RATIO, FIT_BOUND = 5, 1e-3        # what the claim on balanced coverage asks for
+ROUND_OFF = np.finfo(float).eps ** 2    # a fit error below it says nothing
 FIT, ERROR, USAGE, EXPELLED = METRICS
 
 
@@ -73,15 +74,18 @@ def factorial(rows, metric, loss, expected, bound=0.0, scale=np.asarray, label=N
     """The mean of scale(metric) over the masks with the loss less that over those without, where all were run."""
     larger, comparisons = metric in LARGER_IS_BETTER, []
     halves = [[mask for mask in MASKS if (loss in mask) == there] for there in (True, False)]
-    for size, by_mask in metric_table(rows, metric).items():
+    for size, by_mask in as_measured(rows, metric).items():
         if {*MASKS} <= {*by_mask}:
-            on, off = (scale([list(by_mask[mask].values()) for mask in masks]).mean(axis=0) for masks in halves)
-            comparisons.append(compare(on - off, size, bound, larger))
+            values = arrays(filled({mask: by_mask[mask] for mask in MASKS}, metric))
+            on, off = (scale([values[mask] for mask in masks]).mean(axis=0) for masks in halves)
+            found = compare(on - off, size, bound, larger)
+            with_loss = [value for mask in halves[0] for value in by_mask[mask].values()]
+            comparisons.append(beyond(found, with_loss) if bound else found)
     return Contrast(label or f"{metric}: masks with {loss} - without", expected, larger, comparisons)
 
 
 def log10_error(values):
-    return np.log10(np.maximum(values, 1e-300))
+    return np.log10(np.maximum(values, ROUND_OFF))
 
 
 def balanced_claim(rows):

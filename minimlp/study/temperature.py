@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import checks
 from ..loss import STRUCTURAL
-from .contrasts import METRICS, metric_table
+from .contrasts import METRICS, as_measured, beyond, metric_table
 from .records import diverged_runs
 from .specialization import TrainingConfig, measured
 from .verdicts import RESAMPLES, Contrast, as_dicts, claim, compare
@@ -183,7 +183,9 @@ def claims(rows):
     """
     excess = expelled_excess(rows)
     first, last = next(iter(excess.values()))[0][[0, -1]]
-    at_least = [compare(d[:, 0], size, bound=LEVEL) for size, (_, d) in excess.items()]
+    measured = as_measured(rows, "expelled_fraction", "temperature")
+    at_least = [beyond(compare(d[:, 0], size, bound=LEVEL), list(measured[size][first].values()))
+                for size, (_, d) in excess.items()]
     at_most = [compare(d[:, -1], size) for size, (_, d) in excess.items()]
     return [claim("A6 (separation)", "separation expels at large temperature only",
                   [Contrast(f"expelled_fraction: tau = {first:g} - none, bound {LEVEL:g}", "better", False, at_least),
