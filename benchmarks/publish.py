@@ -115,6 +115,8 @@ def beyond_table(summaries):
 def evidence(claim):
     """How many comparisons are as claimed, and one of them: the last of those that support the claim least."""
     found = [(support(contrast, c), contrast, c) for contrast in claim["contrasts"] for c in contrast["comparisons"]]
+    if not found:
+        return "in no setting could it be judged"
     kinds = [kind for kind, _, _ in found]
     counts = [f"{kinds.count('as claimed')} of {len(kinds)} as claimed",
               *(f"{kinds.count(kind)} {kind}" for kind in ("open", "opposite") if kind in kinds)]

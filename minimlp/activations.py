@@ -1,4 +1,4 @@
-"""Activations phi with their first and second derivatives, in NumPy.
+"""Activations phi (E9) with their first and second derivatives, in NumPy.
 
 Each takes pre-activations of any shape and returns (phi, phi', phi'') of the same shape.
 Safe where exp would overflow; complex-safe, so that the complex step checks them.

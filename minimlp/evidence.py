@@ -82,7 +82,7 @@ def walk(start, at, direction, promise, bend=0.0):
 
 
 def plateau_form(mu):
-    """diag(mu) on the moves a (k,) with mu . a = 0: its eigenvalues, increasing, and vectors."""
+    """diag(mu) on the moves a (k,) with mu . a = 0 (E12): its eigenvalues, increasing, and vectors."""
     basis = np.linalg.svd(mu[None])[2][1:].T                # (k, k - 1)
     values, vectors = np.linalg.eigh(np.einsum("l,la,lb->ab", mu, basis, basis))
     return values, basis @ vectors

@@ -205,6 +205,14 @@ def test_a_temperature_goes_on_where_it_was():
     assert between(schedule, 3, 5, 20)["separation"] == 0.02
 
 
+@pytest.mark.parametrize("pair", [tuple, list, np.array])
+def test_a_pair_of_temperatures_may_come_as_any_sequence(pair):
+    start, x, y = problem(8)
+    ends = [train_with_repair(start, x, y, {"coverage": 1.0}, {"coverage": form((1.0, 0.01))}, 60, acts=(0.5,),
+                              direction=None)[0].params for form in (tuple, pair)]
+    assert all(map(np.array_equal, *ends))
+
+
 def test_repair_uses_more_prototypes_than_coverage_alone():
     start, x, y = problem(8)
     plain, mended = (train_with_repair(start, x, y, {"coverage": 0.1}, {"coverage": 1e-3}, 400, acts=acts)[0]

@@ -150,6 +150,21 @@ def test_matched_stops_without_an_optimum_inside_are_not_tested():
     assert claims.matched_stops({"planted": planted(rising)}, "noisy").verdict == "not tested"
 
 
+@pytest.mark.parametrize("error", [parabola(-3.7), parabola(0.7), 0.1 + noise(1e-3)],
+                         ids=["near the left end", "near the right end", "by chance"])
+def test_matched_stops_whose_optimum_could_not_shift_or_is_not_surely_inside_are_not_tested(error):
+    assert claims.matched_stops({"planted": planted(error)}, "noisy").verdict == "not tested"
+
+
+def test_a_class_without_a_living_unit_leaves_the_law_of_phase_1_to_the_other_seeds():
+    angle = np.sqrt(np.array(ALPHAS)) + noise(1e-4)
+    angle[:4, 2] = np.nan
+    rows = planted(parabola(0), unit_angle=angle, time=-2 * np.log(ALPHAS) + noise(1e-3))
+    found = claims.alignment_law({"planted": rows}, "noisy")
+    assert [c.seeds for contrast in found.contrasts for c in contrast.comparisons] == [12] * 3
+    assert "alpha" in found.contrasts[0].comparisons[0].size
+
+
 def test_stops_that_were_not_met_are_counted_and_left_out():
     error = np.stack([parabola(-1.5)] * 4, -1)
     error[:, -1, 3] = np.nan                    # no seed meets the validation risk at the largest alpha
