@@ -148,6 +148,8 @@ def test_the_script_for_a_gpu_runs_through_on_the_simulator(tmp_path):
     assert {row["operation"] for row in ceilings} == {"multiply-add", "exp2", "copy, a byte"}
     steps = tables.read_table(tmp_path / "gpu_training.csv")[1]
     assert all(row["seconds_a_step"] > 0 for row in steps) and len(steps) == 2
+    functions = tables.read_table(tmp_path / "gpu_functions.csv")[1]
+    assert len(functions) == 3 * 8 and all(row["error"] < 1e-11 and not row["failure"] for row in functions)
     assert (tmp_path / "gpu.png").read_bytes()[:4] == b"\x89PNG"
     publish = tool("publish")
     assert not publish.is_of_a_gpu(tmp_path / "gpu.csv")

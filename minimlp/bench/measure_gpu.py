@@ -33,6 +33,7 @@ class GpuConfig(BenchConfig):
     truth_pairs: int = 1024**2
     memory_sizes: tuple = ()
     backends: tuple = ("numpy", "cpu", "gpu")
+    functions_dimensions: tuple = (1,)
     new_caches: bool = False
     training_size: int = 65536
     training_steps: int = 10
@@ -42,7 +43,7 @@ class GpuConfig(BenchConfig):
 FULL = GpuConfig()
 # So small that the simulator gets through it.
 QUICK = GpuConfig(sizes=(8, 16), dimensions=(1, 2), dtypes=("float32",), rounds=2, budget=0.1, truth_pairs=16**2,
-                  call_limit=60.0, functions_size=8, functions_dimensions=(1,), training_size=8, training_steps=1,
+                  call_limit=60.0, functions_size=8, training_size=8, training_steps=1,
                   competitors=("gpu", "gpu, from host", "cpu simd"),
                   ceilings=(("blocks", 2), ("threads", 4), ("steps", 3), ("copied", 1000)))
 
