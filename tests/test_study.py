@@ -184,7 +184,7 @@ def test_twenty_kills_at_random_moments_lose_nothing_and_change_nothing(tmp_path
         process = start(out, 1 + k % 2, options)
         if k % 4:               # else while it starts
             wait_for(lambda: lines() > max(done[-1], 1) or process.poll() is not None)
-        time.sleep(pick.uniform(0, 0.2))
+        time.sleep(pick.uniform(0, 0.05 if k % 4 else 0.2))
         process.send_signal(signal.SIGKILL)
         process.wait()
         done.append(lines())
