@@ -1,6 +1,6 @@
 """Whole trainings: the steps of train.train, taken in compiled code (steps.py), and what stands around them."""
 
-from threading import Lock
+from threading import RLock
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from .transport import sinkhorn
 CHUNK = 1e8                     # pairs, times d, between two returns to Python, a tenth of a second
 MOST = 10_000                   # steps between them
 LARGE = 1e6                     # numbers N M d from which the last objective is computed by kernels
-ONE_AT_A_TIME = Lock()          # which not every threading layer of Numba lets several threads call
+ONE_AT_A_TIME = RLock()         # which not every threading layer of Numba lets several threads call
 
 
 def places(units, dimensions, d):
@@ -98,14 +98,6 @@ def balance_of(prototypes, x, iterations):
                    np.zeros((3, len(prototypes)), x.dtype), iterations)
 
 
-def one_at_a_time(function):
-    """The function behind `ONE_AT_A_TIME`."""
-    def locked(*arguments):
-        with ONE_AT_A_TIME:
-            return function(*arguments)
-    return locked
-
-
 def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra=None,
           callback=None, every=0, iterations=ITERATIONS):
     """See train.train.  Losses of the user's own are Python: with them it is that loop.
@@ -113,8 +105,11 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
     A callback is told the terms: the objective besides, at every step, by the reference or by the plain kernels.
     """
     if any(coefficients.get(name, 0) for name in extra or {}):
+        def objective(*arguments):
+            with ONE_AT_A_TIME:
+                return objective_by_kernels(*arguments)
         return plain_loop(params, x, y, coefficients, temperatures, steps, rate, extra, callback,
-                          every, iterations, one_at_a_time(objective_by_kernels), one_at_a_time(sinkhorn))
+                          every, iterations, objective, sinkhorn)
     trainer = Trainer(params, x, y, coefficients, temperatures, steps, rate, iterations)
     others = len(x) * (2 * iterations if coefficients.get("balanced", 0) else 1)
     others += len(params.w) // 2 if coefficients.get("separation", 0) else 0
