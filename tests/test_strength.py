@@ -156,6 +156,13 @@ def test_matched_stops_whose_optimum_could_not_shift_or_is_not_surely_inside_are
     assert claims.matched_stops({"planted": planted(error)}, "noisy").verdict == "not tested"
 
 
+@pytest.mark.parametrize("place, tested", [(-3.6, False), (-3.0, True), (0.6, False), (0.0, True)])
+def test_an_optimum_less_than_half_a_decade_from_an_end_is_not_compared(place, tested):
+    logs = np.linspace(-4, 1, 13)
+    error = 0.05 + 0.01 * (logs - place) ** 2 + 1e-5 * np.random.default_rng(0).normal(size=(12, 13))
+    assert (claims.optimum_shift("planted", 10 ** logs, error, error) is not None) == tested
+
+
 def test_a_class_without_a_living_unit_leaves_the_law_of_phase_1_to_the_other_seeds():
     angle = np.sqrt(np.array(ALPHAS)) + noise(1e-4)
     angle[:4, 2] = np.nan
