@@ -208,6 +208,16 @@ def test_a_diverged_run_recovers_nothing_and_counts_as_worst():
     assert readout.is_record(record, x.shape) and not readout.is_record(record, (4, 1))
 
 
+def test_where_all_runs_diverge_no_error_is_told_and_no_claim_of_a_small_one_holds(tmp_path, capsys):
+    out = tmp_path / "images"
+    assert main(["images", "--rate", "1e200", "--sizes", "4", "--seeds", "2", "--steps", "20", "--out", str(out)]) == 0
+    assert ["balanced", "N=4", "-"] in [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
+    summary = json.loads((out / "summary.json").read_text())
+    assert {row["error"] for row in summary["readout"]} == {None}
+    verdicts = {claim["name"]: claim["verdict"] for claim in summary["claims"]}
+    assert verdicts["D1"] == verdicts["D4"] == "fails"
+
+
 def table(error, recovered, noisy=0.1, seeds=4):
     """Rows of one size: error and share recovered by arm, with a little scatter over seeds."""
     def row(arm, seed):

@@ -42,14 +42,17 @@ def arrays(by_name):
 
 def means(rows, column="mask"):
     """Mean of every metric over seeds, by size and by mask or whatever else the column names; None if all diverged."""
-    found = []
-    for metric in METRICS:
-        for size, by_name in as_measured(rows, metric, column).items():
-            for name, values in filled(by_name, metric).items():
-                told = not np.isnan(list(by_name[name].values())).all()
-                found.append({"size": size, "mask": name, "metric": metric,
-                              "mean": float(np.mean(list(values.values()))) if told else None})
-    return found
+    return [{"size": size, "mask": name, "metric": metric, "mean": mean} for metric in METRICS
+            for size, by_name in mean_table(rows, metric, column).items() for name, mean in by_name.items()]
+
+
+def mean_table(rows, metric, column="mask"):
+    """{size: {column's value: mean over seeds}}; None where all runs diverged."""
+    def mean(by_name, name):
+        told = not np.isnan(list(by_name[name].values())).all()
+        return float(np.mean(list(filled(by_name, metric)[name].values()))) if told else None
+    return {size: {name: mean(by_name, name) for name in by_name}
+            for size, by_name in as_measured(rows, metric, column).items()}
 
 
 def beyond(comparison, measured):

@@ -11,7 +11,7 @@ from ..images import ARMS, LEVELS
 from ..loss import objective
 from ..metrics import pairing, reconstruction_error, specialization_ratio
 from .config import Config
-from .contrasts import bounded, metric_table, paired
+from .contrasts import bounded, mean_table, metric_table, paired
 from .records import are_parameters, as_lists, diverged_runs, is_amount
 from .verdicts import as_dicts, claim, compare
 
@@ -209,16 +209,16 @@ def claims(rows):
 
 
 def readout(rows):
-    """Means over seeds by size and arm, for the table; a diverged run counts as worst."""
-    tables = {metric: metric_table(rows, metric, "arm")
+    """Means over seeds by size and arm, for the table; a diverged run counts as worst, None if all did."""
+    tables = {metric: mean_table(rows, metric, "arm")
               for metric in ("error", "own_error", "recovered", "specialization_ratio", "memorised", "fit_error")}
     found = []
-    for size, by_arm in tables["error"].items():
+    for size, by_arm in metric_table(rows, "error", "arm").items():
         for arm, values in by_arm.items():
-            error = compare(list(values.values()), size)
-            found.append({"size": size, "arm": arm, "low": error.low, "high": error.high,
-                          **{metric: float(np.mean(list(table[size][arm].values())))
-                             for metric, table in tables.items()}})
+            error, told = compare(list(values.values()), size), tables["error"][size][arm] is not None
+            found.append({"size": size, "arm": arm, "low": error.low if told else None,
+                          "high": error.high if told else None,
+                          **{metric: table[size][arm] for metric, table in tables.items()}})
     return found
 
 

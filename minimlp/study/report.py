@@ -82,7 +82,8 @@ def readout_text(summary):
     """What each arm of `minimlp images` reads out, means over seeds."""
     rows = [[row["arm"], f"N={row['size']}", short(row["error"]),
              "-" if row["low"] is None else f"[{row['low']:.3g}, {row['high']:.3g}]", short(row["own_error"]),
-             f"{row['recovered']:.0%}", f"{row['specialization_ratio']:.0%}", f"{row['memorised']:.0%}"]
+             *("-" if row[name] is None else f"{row[name]:.0%}" for name in (
+                 "recovered", "specialization_ratio", "memorised"))]
             for row in summary["readout"]]
     units = ", ".join(f"{distance:.3g} at N={size}" for size, distance in summary["nearest_other"].items())
     return (aligned(["structural loss", "", "error", "95 % interval", "in units of x", "recovered",

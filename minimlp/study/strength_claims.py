@@ -2,7 +2,8 @@
 
 A curve is an array (seeds, alphas), nan where a training failed or a stop was not reached.
 Only alphas that three seeds in four reached are compared, on the seeds that reached all of
-them; a comparison names the alphas where these are not all.  The rules are ours, fixed before the study was run.
+them; a comparison names the alphas where these are not all.  The rules are ours, fixed before the
+study was run but for those that page 09 names.
 """
 
 import numpy as np
