@@ -210,7 +210,7 @@ def test_a_diverged_run_recovers_nothing_and_counts_as_worst():
 
 def test_where_all_runs_diverge_no_error_is_told_and_no_claim_of_a_small_one_holds(tmp_path, capsys):
     out = tmp_path / "images"
-    assert main(["images", "--rate", "1e200", "--sizes", "4", "--seeds", "2", "--steps", "20", "--out", str(out)]) == 0
+    assert main([*COMMAND, "--rate", "1e200", "--sizes", "4", "--out", str(out)]) == 0
     assert ["balanced", "N=4", "-"] in [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
     summary = json.loads((out / "summary.json").read_text())
     assert {row["error"] for row in summary["readout"]} == {None}
