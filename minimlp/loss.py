@@ -120,8 +120,11 @@ def objective(params, x, y, coefficients, temperatures, extra=None):
     return structural_part(params, losses, active, terms, gradient)
 
 
-def losses_of_prototypes(x, temperatures):
-    """The losses of the prototypes alone, by name: functions of these (M, d), (value, gradient (M, d))."""
+def losses_of_prototypes(x, temperatures, coverage=coverage, separation=separation, balanced=balanced):
+    """The losses of the prototypes alone, by name: functions of these (M, d), (value, gradient (M, d)).
+
+    Twins hand in their own.
+    """
     return {"coverage": lambda p: coverage(p, x, temperatures["coverage"]),
             "separation": lambda p: separation(p, temperatures["separation"]),
             "balanced": lambda p: balanced(p, x, temperatures["balanced"], tolerance=tolerance_in(p))[:2]}

@@ -262,7 +262,8 @@ def test_unavailable_backend_is_refused_with_the_reason(call, monkeypatch):
 
 @pytest.mark.parametrize("name, module", [
     ("softmin", "simd"), ("coverage", "simd"), ("sinkhorn", "transport"), ("balanced", "transport"),
-    ("objective", "objective"), ("train", "training"), ("forward", "cpu"), ("separation", "cpu")])
+    ("objective", "objective"), ("train", "training"), ("forward", "objective"),
+    ("separation", "objective"), ("backward", "cpu"), ("overlap", "cpu")])
 def test_the_cpu_backend_runs_the_tuned_twin_where_there_is_one(name, module):
     assert dispatch.twin(name, "cpu").__module__ == f"minimlp.kernels.{module}"
 

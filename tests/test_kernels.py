@@ -91,7 +91,7 @@ def test_every_function_of_the_reference_with_a_backend_has_twins():
                     and name not in ("train_with_repair", "train_to_risk")}
     assert with_backend == set(REFERENCE)
     assert {name: len(found) - ON_DEVICE for name, found in TWINS.items()} == {
-        **dict.fromkeys(REFERENCE, 1), "softmin": 2, "coverage": 2}
+        **dict.fromkeys(REFERENCE, 1), "softmin": 2, "coverage": 2, "forward": 2, "separation": 2}
 
 
 @pytest.mark.parametrize("name", REFERENCE)
@@ -412,6 +412,8 @@ for dtype in (np.float64, np.float32):
         "simd.coverage": lambda: simd.coverage(p, x, 0.02),
         "cpu.softmin": lambda: cpu.softmin(p, x, 0.02),
         "cpu.separation": lambda: cpu.separation(p, 0.02),
+        "separation": lambda: objective.separation(p, 0.02),
+        "forward": lambda: objective.forward(params, x),
         "cpu.overlap": lambda: cpu.overlap(hidden),
         "cpu.forward": lambda: cpu.forward(params, x),
         "cpu.backward": lambda: cpu.backward(params, x, hidden, y, hidden),
@@ -428,7 +430,7 @@ for dtype in (np.float64, np.float32):
 def test_the_number_of_threads_changes_no_bit():
     lines = [line.split() for line in
              run_python("-c", HASHES, NUMBA_NUM_THREADS="8").splitlines()]
-    assert len(lines) == 2 * 8 * 4
+    assert len(lines) == 2 * 10 * 4
     for at in range(0, len(lines), 4):
         names, threads, hashes = zip(*lines[at:at + 4])
         assert threads == ("1", "2", "3", "8") and len(set(names)) == 1

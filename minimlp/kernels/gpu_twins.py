@@ -11,9 +11,10 @@ import numpy as np
 
 from ..checks import is_on_device
 from ..gaussian import Params
+from ..loss import losses_of_prototypes
 from ..train import BETA_1, BETA_2, EPSILON, Balancing, Training, temperatures_at
 from ..train import ITERATIONS as AT_EACH_STEP
-from ..transport import ITERATIONS, TOLERANCE, marginal_error, met, tolerance_in
+from ..transport import ITERATIONS, TOLERANCE, marginal_error, met
 from . import gpu
 from .gpu import cuda, missing
 
@@ -231,10 +232,7 @@ def objective_of(theta, like, x, y, coefficients, temperatures, extra):
         *arrays, x, d_output, kind(active.get("overlap", 0) * scale), sums[0], share, parts)
     gradient = with_output_bias(parts, d_output)
 
-    losses = {"coverage": lambda p: coverage(p, x, temperatures["coverage"]),
-              "separation": lambda p: separation(p, temperatures["separation"]),
-              "balanced": lambda p: balanced(p, x, temperatures["balanced"], tolerance=tolerance_in(p))[:2],
-              **extra}
+    losses = {**losses_of_prototypes(x, temperatures, coverage, separation, balanced), **extra}
     losses = {name: loss for name, loss in losses.items() if name in active}
     if losses:
         p, d_p = cuda.device_array((units, dimensions), kind), cuda.to_device(

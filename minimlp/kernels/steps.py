@@ -85,6 +85,22 @@ def tile_responses(h, at, theta, t_at, x, i, d, scale, width, output, total):
 
 
 @compiled(**TUNED)
+def add_products(h, at, width, before, here, products):
+    """Adds sum_{j<k} h_sj h_sk (E6) of four samples; before is sum_j h_sj of the tiles so far.
+
+    The sum of all less h_sk itself would cancel.
+    """
+    b0, b1, b2, b3 = before[0], before[1], before[2], before[3]
+    p0 = p1 = p2 = p3 = b0 - b0
+    for j in range(width):
+        h0, h1, h2, h3 = h[at + j], h[at + ROW_1 + j], h[at + ROW_2 + j], h[at + ROW_3 + j]
+        p0, p1, p2, p3 = p0 + b0 * h0, p1 + b1 * h1, p2 + b2 * h2, p3 + b3 * h3
+        b0, b1, b2, b3 = b0 + h0, b1 + h1, b2 + h2, b3 + h3
+    for s, product in enumerate((p0, p1, p2, p3)):
+        products[s] += here[s] * product
+
+
+@compiled(**TUNED)
 def tile_backward(g, h, at, theta, t_at, x, i, d, width, d_output, d_hidden, total):
     """Adds dL/dw, dL/dv, dL/db (E1) of four samples; dL/dh_sj = d_hidden_s (total_s - h_sj)."""
     r0, r1, r2, r3 = d_output[0], d_output[1], d_output[2], d_output[3]
@@ -110,8 +126,11 @@ def tile_backward(g, h, at, theta, t_at, x, i, d, width, d_output, d_hidden, tot
 
 
 @compiled(**TUNED)
-def add_network(g, theta, c, h, x, y, here, units, weights, room):
-    """Adds the gradient of fit (E3) and overlap (E6); returns the sum of squares and dL/dc."""
+def add_network(g, theta, c, h, x, y, here, units, weights, room, products):
+    """Adds the gradient of fit (E3) and overlap (E6); returns the sum of squares and dL/dc.
+
+    Overlap's sums go to products, or nowhere: a training asks for no value and hands in None.
+    """
     d, tiles, lanes = U(x.shape[1] // 4), len(h) // (4 * PITCH), 64 // h.itemsize
     size = U(PITCH) * (d + TWO)
     output, total, d_output, d_hidden = room
@@ -120,8 +139,11 @@ def add_network(g, theta, c, h, x, y, here, units, weights, room):
         for s in range(4):
             output[s], total[s] = c, 0
         for t in range(tiles):
-            tile_responses(h, U(t * 4 * PITCH), theta, U(t) * size, x, U(i), d, weights.response_scale,
-                           tile_width(units, t, lanes), output, total)
+            at, width = U(t * 4 * PITCH), tile_width(units, t, lanes)
+            before = total[0], total[1], total[2], total[3]
+            tile_responses(h, at, theta, U(t) * size, x, U(i), d, weights.response_scale, width, output, total)
+            if products is not None and weights.overlap != 0:
+                add_products(h, at, width, before, here[i], products)
         for s in range(4):
             residual = (output[s] - y[i, s]) * here[i, s]
             squares += residual * residual
@@ -316,7 +338,8 @@ def advance(state, g, g_p, p, e, x, y, here, balance, units, weights, schedule, 
     four = np.empty((1, x.shape[1]), state.dtype)
     for step in range(first, last):
         t = step - first
-        g[at_c + 1], g[at_c] = add_network(g, theta, theta[at_c], e, x, y, here, units, weights, room)
+        g[at_c + 1], g[at_c] = add_network(g, theta, theta[at_c], e, x, y, here, units, weights, room,
+                                             None)
         if weights.coverage != 0 or schedule.separation[t] != 0 or balance is not None:
             prototypes_of(theta, p, units, d)
             if weights.coverage != 0:

@@ -8,10 +8,11 @@ from .. import loss
 from ..gaussian import Params
 from ..train import ITERATIONS, Balancing, Training, temperatures_at
 from ..train import train as plain_loop
+from .objective import in_rows, in_use, places, weights_of
 from .objective import objective as objective_by_kernels
 from .scalar import LOG2_E
-from .simd import PITCH, TILE, aligned_zeros, in_fours, in_tiles
-from .steps import Balance, Schedule, Weights, advance, tiles_of
+from .simd import PITCH, aligned_zeros, in_fours, in_tiles
+from .steps import Balance, Schedule, advance, tiles_of
 from .transport import sinkhorn
 
 CHUNK = 1e8                     # pairs, times d, between two returns to Python, a tenth of a second
@@ -20,33 +21,18 @@ LARGE = 1e6                     # numbers N M d from which the last objective is
 ONE_AT_A_TIME = RLock()         # which not every threading layer of Numba lets several threads call
 
 
-def places(units, dimensions, d):
-    """Where `Params.to_vector` has its place in the rows of tiles: w, b, v, c."""
-    unit = np.arange(units)
-    w = unit // TILE * (d + 2) * PITCH + unit % TILE
-    b = w[:, None] + (2 + np.arange(dimensions)) * PITCH
-    return np.concatenate([w, b.ravel(), w + PITCH, [tiles_of(units) * (d + 2) * PITCH]])
-
-
 class Trainer:
     """One training: its arrays, its steps, and its objective."""
 
     def __init__(self, params, x, y, coefficients, temperatures, steps, rate, iterations):
         kind, (units, dimensions) = params.w.dtype, params.b.shape
         d, tiles = dimensions // 2 * 2 + 1, tiles_of(units)
-        self.state = aligned_zeros(4 * (tiles * (d + 2) * PITCH + 16), kind).reshape(4, -1)
-        rows = self.state[0, :-16].reshape(tiles, d + 2, PITCH)         # c stands behind them
-        # Places without a unit: so far away that they answer 0, and their prototypes are far from any.
-        rows[:, 0], rows[:, 2] = 1, np.sqrt(np.finfo(kind).max) / 3
-        self.places, self.like = places(units, dimensions, d), params
-        self.state[0, self.places] = params.to_vector()
+        self.state, self.places, self.like = in_rows(params, rows=4), places(units, dimensions), params
         g, g_p, p, e = (aligned_zeros(size, kind) for size in (
             self.state.shape[1], tiles * d * PITCH, tiles * (d + 1) * PITCH, tiles * 4 * PITCH))
         p[:] = in_tiles(np.zeros_like(params.b)).ravel()                # for its first rows, 0 or inf
-        fours = in_fours(x)
-        here = (np.arange(4 * len(fours)) < len(x)).astype(kind).reshape(-1, 4)
         self.balance = balance_of(params.b, x, iterations) if coefficients.get("balanced") else None
-        self.arrays = g, g_p, p, e, fours, in_fours(y[:, None]), here, self.balance
+        self.arrays = g, g_p, p, e, in_fours(x), in_fours(y[:, None]), in_use(len(x), kind), self.balance
         self.weights = weights_of(len(x), units, coefficients, kind.type)
         self.problem, self.balancing = (x, y, coefficients), Balancing(x, iterations, sinkhorn)
         self.coefficients, self.temperatures, self.steps = coefficients, temperatures, steps
@@ -76,14 +62,6 @@ class Trainer:
         return value, terms, finite
 
 
-def weights_of(samples, units, coefficients, kind):
-    """The factors of each sum, in the network's type; where a loss is absent, 0."""
-    coverage, overlap, balanced = (coefficients.get(name, 0.0) for name in ("coverage", "overlap", "balanced"))
-    pairs = max(units * (units - 1), 1)
-    return Weights(*map(kind, (2 / samples, 2 * overlap / (pairs * samples), 2 * coverage / samples,
-                               2 * balanced / samples, -LOG2_E / 2)))
-
-
 def schedule_of(steps, units, coefficients, temperatures, kind):
     """Of so many steps' temperatures, by loss name an array or one number, in the network's type."""
     tau_c, tau_s, tau_b = (temperatures.get(name, 1.0) for name in loss.TEMPERED)
@@ -102,7 +80,7 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
           callback=None, every=0, iterations=ITERATIONS):
     """See train.train.  Losses of the user's own are Python: with them it is that loop.
 
-    A callback is told the terms: the objective besides, at every step, by the reference or by the plain kernels.
+    A callback is told the terms: the objective besides, at every step, by the reference or by objective.py.
     """
     if any(coefficients.get(name, 0) for name in extra or {}):
         def objective(*arguments):
