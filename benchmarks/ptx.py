@@ -8,6 +8,10 @@ registers), and how many instructions of some kinds stand in the code: 2^y of th
 multiply-adds written as such (the assembler makes more), float64 ones, 16-byte loads.  It needs
 numba-cuda, NVIDIA's compiler (nvvm, nvrtc) and its assembler ptxas: the packages
 `nvidia-nvvm nvidia-cuda-nvrtc nvidia-cuda-nvcc`, or a CUDA toolkit in CUDA_HOME.
+
+With NVIDIA's disassembler too (`nvidia-cuda-nvdisasm`), the machine code of the softmin's loops in float32,
+the innermost first: LDS loads from shared memory, LDL from the stack, FADD adds, FFMA multiplies and adds,
+MUFU is the exp.  In one dimension the first loop takes four samples and eight prototypes, 32 pairs.
 """
 
 import re
@@ -16,6 +20,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections import Counter
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -58,12 +63,11 @@ def signatures(f, d):
             yield f"total of {term.__name__}", gpu.total_kernel(kind, term), (one, one)
 
 
-def assembler():
-    """The path of ptxas; None if there is none."""
+def tool(name):
+    """The path of ptxas or nvdisasm; None if there is none."""
     packages = Path(sysconfig.get_paths()["purelib"], "nvidia")
-    found = sorted(packages.glob("*/bin/ptxas"))
-    return str(found[-1]) if found else shutil.which("ptxas") or shutil.which(
-        "ptxas", path="/usr/local/cuda/bin")
+    found = sorted(packages.glob(f"*/bin/{name}"))
+    return str(found[-1]) if found else shutil.which(name) or shutil.which(name, path="/usr/local/cuda/bin")
 
 
 def ptx_of(kernel, signature):
@@ -72,13 +76,19 @@ def ptx_of(kernel, signature):
     return text
 
 
+def assembled(ptx, folder):
+    """The path of the machine code, and what ptxas says of it."""
+    source, code = Path(folder, "kernel.ptx"), Path(folder, "kernel.cubin")
+    source.write_text(ptx)
+    run = subprocess.run([tool("ptxas"), "-arch=sm_{}{}".format(*CAPABILITY), "-v", "-o", str(code), str(source)],
+                         capture_output=True, text=True, check=True)
+    return code, run.stderr
+
+
 def counts(ptx):
     """What ptxas says of a kernel, and how often instructions of some kinds stand in it."""
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "kernel.ptx")
-        source.write_text(ptx)
-        said = subprocess.run([assembler(), "-arch=sm_{}{}".format(*CAPABILITY), "-v", "-o", str(source.with_suffix(".cubin")),
-                               str(source)], capture_output=True, text=True, check=True).stderr
+        _, said = assembled(ptx, folder)
 
     def number(pattern):
         return sum(map(int, re.findall(pattern, said)))
@@ -88,6 +98,22 @@ def counts(ptx):
             "ex2": len(re.findall(r"\bex2\.", ptx)), "fma": len(re.findall(r"\bfma\.", ptx)),
             "f64": len(re.findall(r"\.f64\b", ptx)),
             "wide": len(re.findall(r"\bld\.(?:shared\.)?\w*\.?v[24]", ptx))}
+
+
+def loops(ptx):
+    """How often each instruction stands in each loop of float32 arithmetic, the inner ones first."""
+    with tempfile.TemporaryDirectory() as folder:
+        code, _ = assembled(ptx, folder)
+        lines = subprocess.run([tool("nvdisasm"), "-c", str(code)], capture_output=True, text=True,
+                               check=True).stdout.splitlines()
+    begins = {found[1]: k for k, line in enumerate(lines) if (found := re.match(r"(\.L_x_\d+):", line))}
+    for end, line in enumerate(lines):
+        jump = re.search(r"\bBRA\b.*`\((\.L_x_\d+)\)", line)
+        begin = begins.get(jump[1], end) if jump else end
+        names = [found[1] for inside in lines[begin:end + 1]
+                 if (found := re.match(r"\s*/\*\w+\*/\s+(?:@!?\w+\s+)?([A-Z]\w+)", inside))]
+        if begin < end and ("MUFU" in names or "FFMA" in names):
+            yield Counter(names)
 
 
 def without_device():
@@ -110,3 +136,8 @@ if __name__ == "__main__":
     for row in table(tuple(map(int, sys.argv[1:])) or DIMENSIONS):
         print(("{:20}" + "{:>10}" * (len(COLUMNS) - 1)).format(*(row[name] for name in COLUMNS)))
         sys.stdout.flush()
+    for d in (1, 64) if tool("nvdisasm") else ():
+        for name, kernel, signature in list(signatures(float32, d))[:2]:
+            for found in loops(ptx_of(kernel, signature)):
+                kinds = ", ".join(f"{kind} {count}" for kind, count in found.most_common(9))
+                print(f"{name}, float32, d = {d}, a loop of {sum(found.values())} instructions: {kinds}")

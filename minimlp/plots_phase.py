@@ -6,6 +6,7 @@ from matplotlib.lines import Line2D
 
 from .plots import drawn, mean_interval, saved, ticks_at, with_intervals
 from .study import phase
+from .study.frontier import predicted_frontier
 from .study.temperature import ONE
 
 # Perceptually uniform: one with a middle where 0 matters, two without.
@@ -203,7 +204,10 @@ def collapse(path, config, summary):
                 axis.errorbar(scaled, value, [value - low, high - value], fmt="o", markersize=4, capsize=2,
                               color=shade, label=f"N = {size}, measured")
                 if line["predicted"]:
-                    axis.plot(scaled, numbers(line["predicted"]), color=shade, label=f"N = {size}, predicted")
+                    fine = np.geomspace(config.temperatures[0], config.temperatures[-1], 300)
+                    predicted = predicted_frontier(size, fine, config.coverage_temperature, config.coefficient)
+                    axis.plot(fine / config.tied(1.0, size), numbers(predicted), color=shade,
+                              label=f"N = {size}, predicted")
             axis.set(xscale="log", yscale="log", xlabel="tau / (range/N)^2", title=TITLES.get(name, name),
                      ylim=(config.coefficients[0] / 1.1, 1.1 * config.coefficients[-1]))
             axis.legend(fontsize=8.5)

@@ -1,7 +1,7 @@
 """The figures of `minimlp split`: the plane of coefficients, the loss over it, eigenvalues, growing."""
 
 import numpy as np
-from matplotlib.colors import ListedColormap, SymLogNorm
+from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
 from .evidence import plateau_form
@@ -60,7 +60,7 @@ def coefficient_plane(path, examples, points=91):
     grid = to_coefficients(np.stack(np.meshgrid(horizontal, vertical), axis=-1))
     extent = horizontal[0], horizontal[-1], vertical[0], vertical[-1]
     names = list(CLASSES)
-    shades = ["#0072B2", "#F5D28A", "#DE9A4E", "#7A3B12"]
+    shades = ["#0072B2", "#C8C8C8", "#888888", "#444444"]
     with saved(path, 2, len(examples), height=5.4) as (figure, axes):
         for (above, below), (name, (params, x, y, unit)) in zip(axes.T, examples.items()):
             eigenvalues = np.linalg.eigvalsh(inner_hessian(params, x, y, unit))
@@ -81,10 +81,11 @@ def coefficient_plane(path, examples, points=91):
             above.set_title(NAMES[name])
         axes[0, 0].set_ylabel("predicted by the table")
         axes[1, 0].set_ylabel("observed: negative\neigenvalues of the wide Hessian")
-        patches = [Patch(color=colour, label="predicted: " + name) for name, colour in CLASSES.items()]
-        patches += [Patch(color=colour, label="observed: " + ("0" if n == 0 else f"{n}" if n < 3 else "3 or more"))
-                    for n, colour in enumerate(shades)]
-        figure.legend(handles=patches, loc="outside lower center", ncols=4, fontsize=9)
+        above = [Patch(color=colour, label=name) for name, colour in CLASSES.items()]
+        below = [Patch(color=colour, label=f"{n} negative" if n < 3 else "3 or more")
+                 for n, colour in enumerate(shades)]
+        for patches, place in ((above, "outside upper center"), (below, "outside lower center")):
+            figure.legend(handles=patches, loc=place, ncols=4, fontsize=9)
 
 
 def move_plane(params, x, y, unit, shares, moves):
@@ -110,18 +111,17 @@ def loss_surface(path, examples):
     with saved(path, 1, max(len(chosen), 1), height=3.8, sharey=True) as (figure, axes):
         for axis, (name, example) in zip(axes[0], chosen.items()):
             surface = move_plane(*example, shares, moves)
-            norm = SymLogNorm(np.abs(surface).max() / 300, vmin=-np.abs(surface).max(), vmax=np.abs(surface).max())
-            image = axis.pcolormesh(shares, moves, surface, cmap="PuOr", norm=norm, shading="gouraud")
+            depth = max(-surface.min(), 1e-3 * surface.max())       # of the fall; what rises more is cut
+            image = axis.pcolormesh(shares, moves, surface, cmap="PuOr_r", vmin=-depth, vmax=depth, shading="gouraud")
             inside, outside = (shares > 0) & (shares < 1), (shares < 0) | (shares > 1)
             kept = inside if name == "+" else outside
-            for part, colour in ((~kept, "#D55E00"), (kept, "#0072B2")):
-                axis.plot(np.where(part, shares, np.nan), 0 * shares, color=colour, linewidth=3,
+            for part, style in ((~kept, (0, (1.5, 1))), (kept, "-")):
+                axis.plot(np.where(part, shares, np.nan), 0 * shares, color="black", linewidth=2.5, linestyle=style,
                           label="minima" if part is kept else "saddles")
             axis.set(title=NAMES[name], xlabel="coefficient of the first copy (the second: the rest)")
             axis.grid(False)
-            powers = [power for power in 10.0 ** np.arange(-12, 3) if norm.linthresh < power < norm.vmax]
-            figure.colorbar(image, ax=axis, label="loss less the minimum's", ticks=[
-                *(-power for power in powers), 0, *powers])
+            bar = figure.colorbar(image, ax=axis, label="loss less the minimum's", extend="max")
+            bar.formatter.set_powerlimits((0, 0))
         axes[0, 0].set_ylabel("move of the copies apart")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
 

@@ -96,7 +96,7 @@ def excess(path, groups):
         for axis in axes.flat[max(0, len(groups) - columns):len(groups)]:
             axis.set_xlabel("alpha")
         for row in axes:
-            row[0].set_ylabel("error above Bayes's")
+            row[0].set_ylabel("error above Phi(-kappa/sigma)")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
 
 

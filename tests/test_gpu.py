@@ -184,7 +184,7 @@ def toolchain_missing():
         return "the simulator compiles nothing"
     if importlib.util.find_spec("numba_cuda") is None:
         return "the package numba-cuda is not installed"
-    if tool("ptx").assembler() is None:
+    if tool("ptx").tool("ptxas") is None:
         return "NVIDIA's assembler ptxas was not found"
     return None
 

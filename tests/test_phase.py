@@ -113,6 +113,13 @@ def test_the_choice_is_shown_on_the_seeds_that_do_not_judge():
         assert cell["reconstruction_error"] == pytest.approx(5.0)
 
 
+def test_the_price_counts_prototypes_on_the_seeds_that_judge():
+    rows, config = planted((0.1, 0.1), (0.0, 0.0))
+    for row in rows:
+        row["expelled_fraction"] = (0.1 if row["seed"] >= 10 else 0.7) * (row["temperature"] > 0)
+    assert [cell["mean"] for cell in phase.price(rows, config)] == pytest.approx([0.3, 2.0])
+
+
 def test_exploration_and_judgement_share_no_seed():
     for settings in ({}, {"seeds": 4}, {"seeds": 20}, {"first_seed": 30}):
         config = PhaseConfig(**settings)

@@ -6,7 +6,7 @@
 #
 # ![Time of one pair at every step, and the limits of the machine](figures/06_answer.png)
 #
-# Each bar is a step of this page, on a logarithmic scale; the lines are what the arithmetic alone
+# Each dot is a step of this page, on a logarithmic scale; the lines are what parts of the arithmetic alone
 # would take. All times come from one run on a 2-core AMD EPYC; they change from run to run.
 # Symbols: [notation](notation.md).
 #
@@ -209,9 +209,15 @@ def one_exp(p, x, tau):
 
 # %% [markdown]
 # `one_exp` computes the costs twice, as the least is known only at the end. In more dimensions it
-# pays to compute them once, in **tiles** of 512 prototypes, so that the exps stay in the first-level
-# cache (the nearest memory, here 48 KiB). How a sum is kept from tile to tile is shown on
-# [page 07](07_gpu.md).
+# pays to compute them once, in **tiles** of 512 prototypes, so that their rows stay in the first-level
+# cache (the nearest memory, some 32 to 48 KiB a core). Then the least cost is not known before the last tile. So the sum is
+# kept with the least cost so far, and rescaled when that falls from $m$ to $m'$. This is exact, for $m$ cancels:
+#
+# $$e^{-(D - m)/\tau} \, e^{-(m - m')/\tau} = e^{-(D - m')/\tau}.$$
+#
+# By hand, for costs 5, 3 | 4, 1 in two tiles and $\tau = 1$: after the first $m = 3$ and the sum is
+# $e^{-2} + 1 = 1.1353$; at the end $m' = 1$ and it is $1.1353 \, e^{-2} + e^{-3} + 1 = 1.2034$, as in
+# one go: $e^{-4} + e^{-2} + e^{-3} + 1$.
 #
 # ## Four samples at a time
 #
@@ -281,9 +287,11 @@ print("the same bits:", one[0] == all_of_them[0] and np.array_equal(one[1], all_
 # %% [markdown]
 # ## The measurement
 #
-# All run in turn, five rounds; medians count. Python's loops get 8 samples. The limits are small
+# All run in turn, five rounds; medians count. Python's loops get 8 samples. The limits come from small
 # loops on data in the first-level cache. A pair needs 15 multiplications, most with an addition:
-# for the square 1, the scale 1, the polynomial 11, the gradient 2.
+# for the square 1, the scale 1, the polynomial 11, the gradient 2. In the machine code of `four_samples` a vector
+# of eight pairs takes some 28 arithmetic instructions: 3 for the least cost, 22 for the exp (its 11, and rounding,
+# comparing, shifting) and 3 for the gradient. Counted like multiply-adds, two a cycle, they are the second limit.
 
 # %%
 steps = {
@@ -312,7 +320,7 @@ for repetition in range(6):
         if repetition:                              # the first is for compiling
             times[name].append((perf_counter() - start) / count * 1e9)
 ns = {name: np.median(of_name) for name, of_name in times.items()}
-limits = {"15 multiply-adds": 15 * ns["throughput"], "a loop of exp2": ns["exp2"]}
+limits = {f"{count} instructions": count * ns["throughput"] for count in (15, 28)} | {"a loop of exp2": ns["exp2"]}
 
 print("time of a pair, compared with the compiled loops; error against the reference")
 accuracy = {name: error(result, 8 if "Python" in name else N) for name, result in results.items()}
@@ -322,6 +330,7 @@ for name, limit in limits.items():
     print(f"{name:22} {limit / ns['loops, compiled']:8.3f}    limit of 1 core")
 print(f"a call of exp takes as long as {ns['call'] / ns['exp2']:.0f} exp2 in vectors")
 print(f"latency of a multiply-add / time at full throughput: {ns['latency'] / ns['throughput']:.0f}")
+print(f"a vector of {lanes} pairs takes {ns['+ four samples'] / ns['throughput'] / 2:.0f} cycles, if a cycle starts two multiply-adds")
 tuned_name, twin_name = list(steps)[-2:]
 print(f"{threads} threads: tuned {ns[twin_name] / ns[tuned_name]:.0f} times faster than the plain twin, "
       f"{ns['NumPy reference'] / ns[tuned_name]:.0f} times faster than NumPy")
@@ -329,32 +338,34 @@ print(f"{threads} threads: tuned {ns[twin_name] / ns[tuned_name]:.0f} times fast
 # %%
 shown = list(steps)[:-1]
 with plots.saved("figures/06_answer.png", height=3.9) as (_, [[axis]]):
-    colours = [plots.COLOURS[key] for key in ["none"] * 2 + ["coverage"] * 4 + ["separation"] * 2]
-    axis.barh(range(8), [ns[name] for name in shown], color=colours, height=0.65)
+    groups = {"without a compiler": ("none", 0, 2), "compiled on this page": ("coverage", 2, 6), "library": ("separation", 6, 8)}
+    for group, (key, first, last) in groups.items():
+        axis.plot([ns[name] for name in shown[first:last]], range(first, last), "o", color=plots.COLOURS[key], label=group)
     for k, name in enumerate(shown):
         axis.text(ns[name] * 1.12, k, f"{ns[name]:.2g}" if ns[name] < 100 else f"{ns[name]:.0f}",
                   va="center", bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
-    for (name, limit), style in zip(limits.items(), ("-", (0, (2, 1.5)))):
+    for (name, limit), style in zip(limits.items(), ((0, (2, 1.5)), "-", (0, (6, 2)))):
         axis.vlines([limit, limit / threads], [-0.5, 6.5], [6.5, 7.5], linestyle=style,
                     color=plots.COLOURS["overlap"], label="limit: " + name)
     axis.set(xscale="log", xlabel="nanoseconds a pair (value and gradient, float64, d = 1)",
              xlim=(0.05, 8000), yticks=range(8), yticklabels=shown, ylim=(7.5, -0.5))
-    axis.grid(False, axis="y")
-    axis.legend(loc="lower right")
+    axis.legend(loc="lower right", fontsize=8.5)
 
 # %% [markdown]
 # That is the figure at the top. Compiling alone only draws level with NumPy; exp in vectors gains
-# most after that, and then not computing it twice. Four samples gain next to nothing here: a single chain is
+# most after that, and then not computing it twice. Four samples gain little here: a single chain is
 # slow indeed (its ratio should be 4 cycles times 2 times 8 lanes, and a little for the loop), but
-# the processor's look-ahead hides that, and one coordinate is little to load. The library does the
-# same in one dimension, and also finds the nearest prototype, which costs a third more; in more
-# dimensions it takes the tiles.
+# the processor's look-ahead seems to hide most of that, and one coordinate is little to load. Their four rows of exps no
+# longer fit the first-level cache either. The library does the same in one dimension; that it also finds the nearest
+# prototype, gets a cost of exactly 0 there, rearranges the samples and checks its arguments takes the rest. In more dimensions it takes
+# the tiles.
 #
-# On one core `four_samples` takes less than twice the limits. To go much further takes more
+# So little is wasted: on one core `four_samples` is near what its own instructions need, and those are twice the
+# multiplications because an exp is more than its polynomial. To go much further takes more
 # cores, narrower numbers (exercise 2), or fewer pairs.
 #
-# A warning: with `for j, q in enumerate(p)` `four_samples` is several times slower, with the same
-# result. Time every version.
+# A warning: with `for j, q in enumerate(p)` and `q` for `p[j]` `four_samples` took five times as long, with the same
+# result, though the same vector instructions stand in its machine code. Time every version.
 
 # %%
 assert all(value < 1e-13 for value in accuracy.values()) and abs(errors).max() < 3e-16

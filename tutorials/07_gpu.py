@@ -35,7 +35,9 @@ x, p = cuda.to_device(samples[:, 0]), cuda.to_device(prototypes[:, 0])
 # ## One thread a sample
 #
 # A **kernel** is what one thread does. It asks which one it is, and takes that sample. There is no
-# loop over samples left: the launch `kernel[blocks, threads]` starts one thread for each.
+# loop over samples left: the launch `kernel[blocks, threads]` starts one thread for each, in **blocks**. On the
+# card the threads of a block run in **warps** of 32 that execute one instruction together, as the lanes of a vector do: a branch
+# costs all of them if one takes it.
 
 # %%
 @cuda.jit
@@ -69,19 +71,15 @@ print(f"numbers read of p: {naive_reads} = 2 N M")
 # %% [markdown]
 # ## Tiles
 #
-# The card's large memory is far away: hundreds of cycles. All threads of a **block** need the same
-# prototypes, and they have a small **shared memory** in common, close by. So each thread brings one
-# prototype of a **tile**; when all have done so, each goes through the whole tile. `syncthreads` is
-# the point where all wait for all, once before the tile is used, once before it is replaced.
+# The card's large memory is far away: hundreds of cycles. All threads of a block need the same
+# prototypes, and they have a small **shared memory** in common, close by, which hands the same number to all
+# threads of a warp at once. So each thread brings one
+# prototype of a **tile** (neighbours bring neighbours, which arrive together); when all have done so, each goes through the whole tile. `syncthreads` is
+# the point where all wait for all, once before the tile is used, once before it is replaced. Threads to spare
+# must come there too, so `i < len(x)` stands inside the loop, not around it.
 #
-# The least cost is not known before the last tile. So the sum is kept with the least cost so far, and
-# rescaled when that falls from $m$ to $m'$. This is exact, for $m$ cancels:
-#
-# $$e^{-(D - m)/\tau} \, e^{-(m - m')/\tau} = e^{-(D - m')/\tau}.$$
-#
-# By hand, for costs 5, 3, 4, 1 and $\tau = 1$: after two of them $m = 3$ and the sum is
-# $e^{-2} + 1 = 1.1353$; at the end $m' = 1$ and it is $1.1353 \, e^{-2} + e^{-3} + 1 = 1.2034$, as in
-# one go: $e^{-4} + e^{-2} + e^{-3} + 1$.
+# The sum is kept with the least cost so far, and rescaled when that falls, as on [page 06](06_fast_code.md), one pair at a
+# time.
 
 # %%
 @cuda.jit
@@ -108,11 +106,12 @@ def tiles(p, x, tau, s, reads):
 
 tiled, tiled_reads = run(tiles)
 print(f"largest difference from the reference: {np.abs(tiled - values).max():.0e}")
-print(f"numbers read of p: {tiled_reads} = N M / {THREADS}, {naive_reads // tiled_reads} times fewer")
+print(f"numbers read of p: {tiled_reads} = N M / {THREADS}, {naive_reads // tiled_reads} times fewer: "
+      f"{THREADS} by the tile, 2 as one pass does")
 
 # %% [markdown]
-# [gpu.py](../minimlp/kernels/gpu.py) does the same with 128 threads a block, four samples a thread,
-# so that a number of the tile serves four pairs, and eight prototypes at a time: eight exps that do
+# [gpu.py](../minimlp/kernels/gpu.py) does the same with 128 threads a block. In float32 and few dimensions a thread has
+# four samples, so that a number of the tile serves four pairs, and takes eight prototypes at a time: eight exps that do
 # not wait for each other. The least cost changes seldom, so the rescaling is in a branch.
 #
 # With few samples there would be few blocks. Then several blocks **share out** the prototypes, and a
@@ -120,7 +119,7 @@ print(f"numbers read of p: {tiled_reads} = N M / {THREADS}, {naive_reads // tile
 #
 # $$\sum_j e^{-(D_j - m)/\tau} = S_1 \, e^{-(m_1 - m)/\tau} + S_2 \, e^{-(m_2 - m)/\tau}.$$
 #
-# For the costs above, shared out as 5, 3 | 4, 1: $m_1 = 3$ and $S_1 = 1.1353$ as before, $m_2 = 1$ and
+# For the costs 5, 3 | 4, 1 of page 06: $m_1 = 3$ and $S_1 = 1.1353$ as there, $m_2 = 1$ and
 # $S_2 = e^{-3} + 1 = 1.0498$. Together $1.1353 \, e^{-2} + 1.0498 = 1.2034$ again.
 #
 # ## Who adds up the gradient
@@ -192,7 +191,7 @@ with plots.saved("figures/07_answer.png", 1, 2, height=3.5) as (_, [[pairs, sums
 # %% [markdown]
 # ## float32
 #
-# Cards for graphics compute float32 up to 64 times as fast as float64, and they have an instruction for
+# Cards for graphics compute float32 up to 64 times as fast as float64, an H200 twice; and all have an instruction for
 # $2^y$ in float32 alone (page 06 built one). It takes one bare `2.0` to lose that: in a kernel
 # `2.0 * a` of a float32 `a` is a float64. So the formulas of
 # [scalar.py](../minimlp/kernels/scalar.py), which CPU and GPU share, have float32 constants, and a
@@ -201,21 +200,23 @@ with plots.saved("figures/07_answer.png", 1, 2, height=3.5) as (_, [[pairs, sums
 # ## What is known without a GPU
 #
 # `python benchmarks/ptx.py` compiles every kernel for an H200 and counts registers, shared memory and
-# instructions. Disassembled (`nvdisasm`), in one dimension and float32, each of the two passes comes
-# to about 7.5 instructions a pair, an exp among them and the rare branch left out. A **multiprocessor**, one of
-# the card's 132 cores, starts 128 instructions a cycle and 16 exps: an exp keeps its unit as busy as 8
-# instructions keep theirs.
+# instructions ([as counted](../benchmarks/results/ptx.txt)). In one dimension and float32 the inner loop of the gradient takes 244 instructions for
+# 32 pairs, 7.6 a pair: two subtractions, two multiply-adds, two multiplications, an exp, and 0.6 for loads and the loop.
+# The softmin's has 351, a hundred of them in the rare branch. A **multiprocessor**, one of
+# the card's 132 cores, starts the instructions of four warps a cycle, $4 \cdot 32 = 128$, and 16 exps: an exp keeps its unit as busy as 8
+# instructions keep theirs. While one warp waits, another works: with the 80 registers that these threads take, 24 warps
+# have room on a multiprocessor.
 
 # %%
 multiprocessors, cycles = 132, 1.98e9           # of an H200, from its data sheet
 pairs_a_call = 131072**2
 exps = 2 * pairs_a_call / (16 * multiprocessors * cycles)
-instructions = 2 * 7.5 * pairs_a_call / (128 * multiprocessors * cycles)
+instructions = 2 * 7.6 * pairs_a_call / (128 * multiprocessors * cycles)
 print(f"N = M = 131072, d = 1, float32: exps {1e3 * exps:.1f} ms, instructions {1e3 * instructions:.1f} ms")
 
 # %% [markdown]
-# That is a prediction: no call takes less than the larger of the two; and not twice that, if
-# while one thread waits another works. Whether it holds, the [README](../README.md#on-a-gpu) says
+# That is a prediction: no call takes less than the larger of the two; and not twice that, if there is always a warp
+# that need not wait. Whether it holds, the [README](../README.md#on-a-gpu) says
 # once it has been measured.
 
 # %%

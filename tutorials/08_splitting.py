@@ -7,18 +7,19 @@
 # ![The plane of coefficients of a split in three, by the sign of H](figures/08_answer.png)
 #
 # One unit is split in three whose shares add up to 1: a point of this plane (triangle: all shares
-# positive). At blue points the loss is still at a minimum; at all others a way down has opened. What
+# positive). At blue points the loss is still at a minimum; at all others a way down has opened: above as predicted,
+# below as counted in the wide network's curvature. What
 # decides are the signs of one small matrix $H$, which the narrow network knows before it is split.
 # Claims and names are those of paper B (Ding, Li and Sun 2026). Symbols: [notation](notation.md) ($p$, $m$, $s$, $R$
 # and $C$ have meanings of their own on this page); pages used: [01](01_gaussian_units.md), [02](02_backward.md).
 #
 # ## The plateau
 #
-# The network of this page has *ridge* units, with a weight for each dimension and any smooth $\varphi$ (E9):
+# The network of this page has *ridge* units, with a weight for each dimension and any analytic $\varphi$ (E9):
 #
 # $$f_i = \sum_j v_j \varphi(z_{ij}) + c, \qquad z_{ij} = w_j \cdot x_i + b_j.$$
 #
-# A unit of page 01, round in $d$ dimensions, is called *radial* here. Splitting unit $j$ keeps its incoming
+# A unit of page 01, round in $d$ dimensions, is called *radial* here. Let $v_j \neq 0$. Splitting unit $j$ keeps its incoming
 # parameters $u_j = (w_j, b_j)$ and shares its output weight (E10):
 #
 # $$u_l = u_j, \qquad v_l = \mu_l v_j, \qquad \mu_1 + \dots + \mu_k = 1.$$
@@ -152,8 +153,8 @@ plots_splitting.loss_surface("figures/08_surface.png", examples)
 # ![Loss over the coefficient and the move of two copies](figures/08_surface.png)
 #
 # Two copies with shares $m$ and $1 - m$, moved apart by $s$ at $\mu_1 \delta_1 + \mu_2 \delta_2 = 0$. The line in the
-# middle is the plateau; orange: lower than the minimum. Over the blue part the loss rises to both
-# sides, over the other it falls, and at $m = 0$ and $m = 1$ it does neither.
+# middle is the plateau; orange: lower than the minimum. Over the solid part the loss rises to both
+# sides, over the dashed one it falls, and at $m = 0$ and $m = 1$ it does neither.
 #
 # At $m = 0$ or $1$ one copy is not heard: $\mu_l = 0$. It may move at no cost, to a $u$ where
 #
@@ -162,7 +163,7 @@ plots_splitting.loss_surface("figures/08_surface.png", examples)
 # and there a small output weight of the sign of $-R$ descends; under the square loss by $R^2/2C$ at best,
 # $C = \sum_i (\partial^2 L/\partial f_i^2) h^2$. How far is such a $u$? At $u_j$ itself $R$ and its gradient are 0.
 # But $R$ is analytic: unless it is 0 everywhere it is not 0 at some $u$ as near as you like. So **a zero coefficient
-# is always a way out**, even where $H = 0$. `classify_split` says all this, with the evidence: a direction down, what
+# is a way out**, even where $H = 0$, unless $R$ is 0 everywhere (as where every residual is 0). `classify_split` says all this, with the evidence: a direction down, what
 # it promises and what was reached; or that searches near by found nothing lower.
 
 # %%
@@ -195,7 +196,8 @@ for mu in ([0.5, 0.5], [1, 0]):
 # $$\Delta L = -\frac{w^T H_{ww} w}{12} \sum_l \mu_l \delta_l^4,$$
 #
 # which falls wherever the table's signs left a minimum possible. Radial units in $d$ dimensions have such a law
-# too (`fourth_order` in [evidence.py](../minimlp/evidence.py)). Measured:
+# too (`fourth_order` in [evidence.py](../minimlp/evidence.py)), exact where the data look alike in all directions.
+# Measured, for centred radial units (*by the law*: the loss falls along the law's own curve):
 
 # %%
 with open("../benchmarks/results/split/summary.json") as file:
@@ -240,7 +242,7 @@ for claim in summary["claims"]:
 # %% [markdown]
 # ## When to grow
 #
-# Paper B concludes (B6) when a unit more keeps a good point, when it opens a descent, and when it hurts. By the
+# Paper B concludes when a unit more keeps a good point, when it opens a descent, and when it hurts. By the
 # table: shares that make a minimum keep it; an indefinite $H$ or sure-saddle shares open a descent; and a split at
 # random can do either. Whether that helps to *grow* a network, we ask. `grow` splits the unit with the largest
 # promise: halves that part along the most negative eigenvalue, or shares $(2, -1)$ along the most positive one. B6

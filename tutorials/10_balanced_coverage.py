@@ -21,8 +21,7 @@
 #
 # $$L = \min_\pi \sum_{ij} \pi_{ij} D_{ij} + \tau \sum_{ij} \pi_{ij} \log(N M \pi_{ij}), \quad \sum_j \pi_{ij} = \frac1N, \quad \sum_i \pi_{ij} = \frac1M,$$
 #
-# with $D_{ij} = \|x_i - p_j\|^2$ (E16). It is optimal transport with an entropy (Cuturi 2013). Without the second
-# constraint it would be coverage plus $\tau \log M$. Give the constraints multipliers $f_i$ and $g_j$ (up to
+# with $D_{ij} = \|x_i - p_j\|^2$ (E16). It is optimal transport with an entropy (Cuturi 2013). Give the constraints multipliers $f_i$ and $g_j$ (up to
 # constants that add up to $\tau$) and set the derivative by $\pi_{ij}$ to zero,
 # $D_{ij} + \tau \log(N M \pi_{ij}) = f_i + g_j$:
 #
@@ -99,7 +98,7 @@ right = report.errors["complex"]
 # %% [markdown]
 # Where does a prototype go? Its step is a sum of pulls towards samples, as under coverage: outside the data it never
 # points away from them. But the weights of the pulls on $j$ add up to $1/M$ however far it is, where coverage's fall
-# off exponentially: nobody is stranded. And for $\tau \to 0$ the plan is a one-to-one pairing, the best one; on a
+# off exponentially: nobody is stranded. And for $\tau \to 0$ and $N = M$ the plan is a one-to-one pairing, the best one; on a
 # line that is sorted with sorted:
 
 # %%
@@ -155,8 +154,8 @@ with plots.saved("figures/10_answer.png", 1, 2, height=3.4, sharey=True) as (_, 
 # *recovered* if its prototype is nearer than half of its own such distance. Why do the pictures differ? The fit alone
 # needs each label right, not each centre on a sample: all labels are right, and the error is 1.7. Under coverage one
 # prototype may serve many patches of skin, and sits at their blurred mean, while a third of them serves none and
-# shows as noise; annealed, it does so less. Balanced, 6 % of the prototypes are still nobody's nearest. With 25
-# patches:
+# shows as noise; annealed, it does so less. Balanced, 6 % of the prototypes are still nobody's nearest. ($\lambda$ is 10;
+# annealing ends where $\sqrt\tau$ is 3 % of the distance between neighbours.) With 25 patches:
 
 # %%
 x25 = images.patches(25)
@@ -202,7 +201,8 @@ for study in ("images-confirmation", "images-flag"):
 # %% [markdown]
 # Balanced, 98 % of 100 patches of the face come back, with an error of 0.046 (0.23 after the noise); 7 % do with no
 # structural loss, 68 % under coverage, 80 % annealed. But of 225 patches 82 % come back, and of the flag's 68 to 84
-# %: D1 is mixed. All of it is one photograph. And the losses see the samples while they train: this shows what such a
+# %: D1 is mixed. On the flag annealing recovers more under coverage, but raises its mean error with 49 and 100 patches.
+# All of it is one photograph. And the losses see the samples while they train: this shows what such a
 # training leaves in the weights, and is no attack on networks trained without.
 #
 # Tried before, on 49 or 100 patches of the face and up to three seeds: $\lambda$ of 0.1 and 1 (balanced coverage's
@@ -231,7 +231,8 @@ assert errors["balanced"] < 0.05 < errors["coverage"] < errors["none"] < at_rand
 assert minimlp.balanced(points, samples, 0.2)[0] >= minimlp.coverage(points, samples, 0.2)[0] + 0.2 * log(7)
 
 # 2: (p1 - x1)^2 + (p2 - x2)^2 less (p1 - x2)^2 + (p2 - x1)^2 is -2 (p2 - p1)(x2 - x1): at most 0 where both are
-#    sorted. In any other pairing some two are crossed; uncrossing them never costs more, again and again until sorted.
+#    sorted. In any other pairing some two are crossed; uncrossing them never costs more and leaves fewer
+#    crossed pairs, so it ends, sorted.
 (p1, p2), (x1, x2) = np.sort(random.uniform(-1, 1, (2, 2)))
 saved = (p1 - x1) ** 2 + (p2 - x2) ** 2 - (p1 - x2) ** 2 - (p2 - x1) ** 2
 assert abs(saved + 2 * (p2 - p1) * (x2 - x1)) < 1e-15 and saved <= 0

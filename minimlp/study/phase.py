@@ -304,6 +304,13 @@ def explored(rows, config):
     return table
 
 
+def price(rows, config):
+    """How many prototypes more separation puts outside beside coverage, on the fresh seeds: judged by no claim."""
+    more = gains(rows, config, config.fresh_range(), config.ratio, "expelled_fraction")
+    found = [compare(size * fraction, size) for size, fraction in more.items()]
+    return [{"size": c.size, "mean": c.mean, "low": c.low, "high": c.high} for c in found]
+
+
 def claims(rows, config):
     """Whether separation helps beside coverage, judged on the fresh seeds.
 
@@ -341,6 +348,7 @@ def summary(rows, config, log):
     maps = Maps(rows, config)
     return {**config.identity(),
             "claims": as_dicts(claims(rows, config)),
+            "price": price(rows, config),
             "explored": explored(rows, config),
             "frontiers": frontiers(maps),
             "best": best_cells(maps),

@@ -5,8 +5,8 @@ from .text import aligned, short, words
 
 def tables(summary):
     """The study's tables as text, from what `phase.summary` made."""
-    return "\n\n".join([explored(summary["explored"]), *frontiers(summary["frontiers"]), laws(summary["laws"]),
-                        best(summary["best"])])
+    return "\n\n".join([explored(summary["explored"]), price(summary["price"]), *frontiers(summary["frontiers"]),
+                        laws(summary["laws"]), best(summary["best"])])
 
 
 def explored(rows):
@@ -16,6 +16,14 @@ def explored(rows):
                                         for cell in row["sizes"])] for row in rows]
     return ("separation at tau = c (range/N)^2 beside coverage, less coverage alone, on the first seeds: "
             "specialization ratio, reconstruction error\n" + aligned(["", *(f"N={size}" for size in sizes)], body))
+
+
+def price(rows):
+    """How many prototypes more are outside at the claim's tau, by size."""
+    return ("prototypes more outside at the claim's tau than under coverage alone, on the fresh seeds\n" + aligned(
+        [f"N={row['size']}" for row in rows],
+        [[short(row["mean"]) + ("" if row["low"] is None else f" [{short(row['low'])}, {short(row['high'])}]")
+          for row in rows]]))
 
 
 def frontiers(found):
