@@ -216,18 +216,21 @@ def split_details(summary):
 
 
 def strength_text(summary):
-    """The verdicts on the scale of the start by family, those of C1 and C6 under each control too."""
-    table = {}
+    """The verdicts on the scale of the start by family, with evidence; those under controls in short."""
+    table, controlled = {}, {}
     for claim in summary["claims"]:
         name, place = claim["name"].rstrip(")").split(" (")
-        family, _, control = place.partition(", ") if name != "C6" else ("noisy", "", place)
-        table.setdefault((name, control or "plain", claim["statement"]), {})[family] = claim
-    lines = ["| | claim | control | separable | noisy |", "|---|---|---|---|---|"]
-    for (name, control, statement), by_family in table.items():
-        statement = "" if control != "plain" and (name, "plain", statement) in table else statement
+        family, _, control = place.partition(", ") if name != "C6" else ("noisy", "", place.removeprefix("plain"))
+        if control in ("", "w_+ alone"):
+            table.setdefault((f"{name}, {control}".removesuffix(", "), claim["statement"]), {})[family] = claim
+        else:
+            controlled.setdefault(name, {}).setdefault(family, []).append(f"{control} **{claim['verdict']}**")
+    lines = ["| | claim | separable | noisy | under controls |", "|---|---|---|---|---|"]
+    for (name, statement), by_family in table.items():
         cells = [f"**{by_family[family]['verdict']}**: {evidence(by_family[family])}" if family in by_family else ""
                  for family in ("separable", "noisy")]
-        lines.append(f"| {name} | {statement} | {control} | {' | '.join(cells)} |")
+        found = "<br>".join(f"{family}: {', '.join(verdicts)}" for family, verdicts in controlled.get(name, {}).items())
+        lines.append(f"| {name} | {statement} | {' | '.join(cells)} | {found} |")
     return "\n".join(lines)
 
 
@@ -344,7 +347,7 @@ def training_text(rows):
     """Seconds of the whole study, and of which share they were told."""
     def part(row):
         share = row["share_of_the_study"]
-        told = "" if share == "all" else f", told from {share} of it"
+        told = "" if share == "all" else f", extrapolated from {share}"
         compared = "" if row["competitor"] == "simd" else f" ({times_text(row)}{told})"
         return (f"{row['competitor']} {short(row['seconds_whole_study'])} s{compared}"
                 if row["seconds"] else f"{row['competitor']}: {reason(row)}")

@@ -14,14 +14,14 @@ from .plots import (COLOURS, HULL, animate, drawn, mask_style, mean_interval, nu
 from .study import temperature
 from .study.contrasts import METRICS, metric_table
 from .study.records import as_params
-from .study.specialization import MASKS, demonstration
+from .study.specialization import MASKS, UNTRAINED, demonstration
 from .study.text import words
 
 DRIFT_FRAMES = 60
 
 
-def metrics_by_size(path, rows, masks):
-    """The four metrics against N, one line a mask."""
+def metrics_by_size(path, rows, masks, means):
+    """The four metrics against N, one line a mask; dotted the untrained start, from the summary's means."""
     masks = [mask for mask in masks if any(row["mask"] == mask for row in rows)]
     with saved(path, 2, 2, height=6.4) as (figure, axes):
         for axis, metric in zip(axes.flat, ("reconstruction_error", *METRICS[2:], "fit_error")):
@@ -32,9 +32,8 @@ def metrics_by_size(path, rows, masks):
                                                 metric == "fit_error") for size in sizes])
                 with_intervals(axis, nudged(sizes, k, len(masks), 1.02), stats, marker="o", markersize=4,
                                label=mask, **mask_style(mask))
-            if metric == "expelled_fraction":
-                axis.plot(sizes, 2 / (sizes + 1), color="black", linewidth=1, linestyle=":",
-                          label="at the start, 2/(N+1)")
+            start = {row["size"]: row["mean"] for row in means if (row["mask"], row["metric"]) == (UNTRAINED, metric)}
+            axis.plot(sizes, [start[size] for size in sizes], color="black", linewidth=1, linestyle=":", label=UNTRAINED)
             axis.set(title=words(metric))
             ticks_at(axis, sizes)
             logarithmic = metric in ("reconstruction_error", "fit_error") and any(
@@ -273,9 +272,9 @@ def study_figures(config, rows, summary, log):
                          if (run["size"], run["mask"]) == (size, mask)] for mask in config.masks}
     samples = [config.samples(size, seed)[0] for seed in config.seed_range()]
     return drawn(log.directory, {
-        "metrics.png": lambda path: metrics_by_size(path, rows, (*MASKS[:4], "balanced")),
+        "metrics.png": lambda path: metrics_by_size(path, rows, (*MASKS[:4], "balanced"), summary["means"]),
         "combinations.png": lambda path: metrics_by_size(
-            path, rows, [mask for mask in config.masks if mask != "none"]),
+            path, rows, [mask for mask in config.masks if mask != "none"], summary["means"]),
         "positions.png": lambda path: prototype_positions(path, parameters, samples),
         "trajectories.png": lambda path: trajectories(path, demo),
         "forces.png": force_fields,

@@ -114,7 +114,7 @@ print(f"reconstruction error {minimlp.reconstruction_error(p, x):.3f}")
 # among the best; in more dimensions it takes the Hungarian algorithm, here scipy's.)
 #
 # Two more numbers describe the prototypes. The **specialization ratio** is the share of them that
-# are the nearest prototype of some sample. The **expelled fraction** is the share outside the hull
+# are, for at least one sample, the nearest prototype. The **expelled fraction** is the share outside the hull
 # of the data, here the interval from -0.8 to 0.6.
 
 # %%
@@ -126,7 +126,8 @@ print(f"specialization ratio {minimlp.specialization_ratio(p, x):.2f}, "
 #
 # ## What training does to it
 #
-# Nothing in the fit asks prototypes to be where the data are. We train the same start three times:
+# Nothing in the fit asks prototypes to be where the data are, and the start draws them at random over [-1, 1], the
+# range of the data. So what counts is what training adds to that. We train the same start three times:
 # on the fit alone (the mean of $(f - y)^2$), then with 0.1 times *coverage* added, then with 0.1 times
 # *overlap*. `train` makes 2,000 steps of Adam, gradient descent that rescales each parameter's step by
 # the recent size of its gradient. Pages [03](03_coverage.md) (which explains the temperature) and
@@ -135,7 +136,8 @@ print(f"specialization ratio {minimlp.specialization_ratio(p, x):.2f}, "
 # %%
 x, y = minimlp.uniform_samples(3, seed=[16, 3, 0])           # in [-1, 1], y = sin(pi x)
 start = minimlp.init_params(x, width=3, seed=[16, 3, 1])     # width: the number of units
-trained, errors = {}, {}
+trained = {"untrained": minimlp.train(start, x, y, {}, {}, steps=0)}
+errors = {}
 for name, coefficients in (("none", {}), ("coverage", {"coverage": 0.1}), ("overlap", {"overlap": 0.1})):
     trained[name] = minimlp.train(start, x, y, coefficients, temperatures={"coverage": 0.02})
 for name, result in trained.items():
@@ -145,20 +147,20 @@ for name, result in trained.items():
           f"expelled {minimlp.expelled_fraction(p, x):.2f}")
 
 # %%
-with plots.saved("figures/01_answer.png", height=2.2) as (_, [[axis]]):
+with plots.saved("figures/01_answer.png", height=2.6) as (_, [[axis]]):
     axis.axvspan(x.min(), x.max(), color=plots.HULL, zorder=0)
     for row, (name, result) in enumerate(trained.items()):
         p = minimlp.prototypes(result.params).ravel()
         axis.plot(x, np.full(3, -row), "k|", markersize=22, markeredgewidth=2)
-        axis.plot(p, np.full(3, -row), "^", color=plots.COLOURS[name], markersize=11,
+        axis.plot(p, np.full(3, -row), "^", color=plots.COLOURS.get(name, "black"), markersize=11,
                   markeredgecolor="white")
-    axis.set_yticks([0, -1, -2], trained)
-    axis.set(ylim=(-2.6, 0.6), xlabel="input x (shaded: between the outermost samples)")
+    axis.set_yticks([0, -1, -2, -3], trained)
+    axis.set(ylim=(-3.6, 0.6), xlabel="input x (shaded: between the outermost samples)")
     axis.grid(False)
 
 # %%
 assert minimlp.relative_error(output, naive[0]) < 1e-14
-assert all(result.terms["fit"] < 1e-3 for result in trained.values())
+assert all(trained[name].terms["fit"] < 1e-3 for name in ("none", "coverage", "overlap"))
 assert errors["coverage"] < errors["none"] < errors["overlap"]
 
 # %% [markdown]

@@ -6,7 +6,7 @@
 #
 # ![Error of a right and of a wrong gradient against the step](figures/02_v.png)
 #
-# Compared with finite differences, a right gradient shows a V: too large a step cuts off the
+# Compared with finite differences, a right gradient shows a V: too large a step leaves in a term with the
 # function's third derivative, too small a step drowns in round-off, and in between ten digits agree. A
 # gradient with one wrong sign shows no V. This page derives the gradient of the network of page
 # [01](01_gaussian_units.md), line by line, then checks it and breaks it. Symbols:
@@ -160,7 +160,9 @@ print(f"complex step agrees to 1e-14:      {right.errors['complex'] < 1e-14}")
 #
 # Add the three losses of the next two pages to the fit, each times 0.1, and forget the gradient of one. The
 # report names the worst coordinate; and because the objective returns its terms, it can differentiate
-# each of them numerically and look which one, times some factor, is the error.
+# each of them numerically and look which one, times some factor, is the error. (The losses are names as yet. *Norm* is
+# the Euclidean one of the gradient; an error is told against the largest entry, and `report.error` is by the
+# sharpest method, here the complex step.)
 
 # %%
 coefficients = {"coverage": 0.1, "separation": 0.1, "overlap": 0.1}

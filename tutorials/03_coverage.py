@@ -83,7 +83,7 @@ with plots.saved("figures/03_softmin.png", height=2.8) as (_, [[axis]]):
 #
 # $$L = \frac{1}{N} \sum_i s_i, \qquad D_{ij} = \lVert x_i - p_j \rVert^2.$$
 #
-# As loops, for the samples and prototypes of the picture above:
+# As loops, for the samples and prototypes of the first picture:
 
 # %%
 x = np.array([[0.0, 1.2], [0.9, 0.0], [-1.0, 0.4], [-0.7, -0.8], [0.3, -0.9], [0.1, 0.1]])
@@ -195,7 +195,7 @@ with plots.saved("figures/03_answer.png", height=3.6) as (_, [[axis]]):
 
 # %%
 units = minimlp.Params.at(p=[1, 2], w=[2, 2])
-force = minimlp.forces(units, np.zeros(1), {"coverage": 1.0})["coverage"]
+force = minimlp.forces(units, np.zeros(1), temperatures={"coverage": 1.0})["coverage"]
 print("step in p      ", force.direct.ravel().round(3))
 print("through w and b", force.through_weights.ravel().round(3))
 

@@ -151,7 +151,7 @@ print(refusal(lambda q: (np.sum(q * q), 2 * q[:, 0]), p))
 square = show(lambda q: wrong_axis(q, x[:5]), p)
 
 # %% [markdown]
-# **Pattern:** a shape error from NumPy or from the check; but a silent one where N = M. So test
+# **Pattern:** a shape error from NumPy or from the check; but where N = M NumPy says nothing, and only the check does. So test
 # with sizes that all differ.
 #
 # ## 6. k = j in a sum over pairs
@@ -273,8 +273,8 @@ short = minimlp.check_gradient(kept(1), params, steps=(1e-12, 1e-13))
 single = minimlp.check_gradient(in_float32, params)
 nearly = np.array([[-0.5], [0.5 + 1e-6]])
 for name, report in (("long", long), ("short", short), ("float32", single)):
-    print("{:8} central differences over 1e-7: {}, complex step below 1e-12: {}".format(
-        name, *lost_digits(report)))
+    good = lost_digits(report)[1] if "complex" in report.errors else "there is none"
+    print(f"{name:8} central differences over 1e-7: {lost_digits(report)[0]}, complex step below 1e-12: {good}")
 print("near tie, with three steps, then with all, and a zero gradient times ten:")
 tie = show(near_tie, nearly, steps=(1e-3, 1e-4, 1e-5))
 all_steps = show(near_tie, nearly)
@@ -313,7 +313,7 @@ with plots.saved("figures/fails_steps.png", height=3.8) as (figure, [[axis]]):
 # | one term, all of the error, factor $-\lambda$ | dropped term (2) |
 # | one term, all of the error, a factor such as $-\lambda/2$ or $(N - 1) \lambda$ | a missing 2 or 1/N (3) |
 # | $w$ and $b$ wrong, $v$ and $c$ right, no term named | missing chain factor (4), or old `hidden` (7) |
-# | a shape error, or silence where N = M | wrong axis (5) |
+# | a shape error; where N = M a large error without a pattern | wrong axis (5) |
 # | one term, well under all of it, error like the point itself | $k = j$ in a pair sum (6) |
 # | error proportional to the update | gradient of another point (7) |
 # | numeric 0, gradient not 0, checked at the outputs | a cap in the value alone (8) |

@@ -39,7 +39,7 @@ def numpy_gemm(prototypes, x, temperature):
     return compute
 
 
-def cpu(prototypes, x, temperature):
+def plain(prototypes, x, temperature):
     from ..kernels import cpu as kernels
     return lambda: kernels.coverage(prototypes, x, temperature)
 
@@ -110,7 +110,7 @@ def keops(prototypes, x, temperature):
 
 
 # In the order of the tables; the library that each needs beside minimlp's own.
-COMPETITORS = {"simd": (simd, "numba"), "cpu": (cpu, "numba"), "reference": (reference, "numpy"),
+COMPETITORS = {"simd": (simd, "numba"), "plain": (plain, "numba"), "reference": (reference, "numpy"),
                "numpy gemm": (numpy_gemm, "numpy"), "torch eager": (torch_eager, "torch"),
                "torch compile": (torch_compile, "torch"), "jax jit": (jax_jit, "jax"),
                "keops": (keops, "pykeops")}

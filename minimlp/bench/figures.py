@@ -11,7 +11,7 @@ from .tables import read_table
 GPU_COLOURS = {"gpu": "#0072B2", "gpu, from host": "#56B4E9", "cpu simd": "#555555",
                "torch eager": "#D55E00", "torch compile": "#E69F00", "jax jit": "#CC79A7",
                "cupy": "#009E73"}
-COLOURS = {"simd": "#0072B2", "cpu": "#56B4E9", "reference": "#555555", "numpy gemm": "#999999",
+COLOURS = {"simd": "#0072B2", "plain": "#56B4E9", "reference": "#555555", "numpy gemm": "#999999",
            "torch eager": "#D55E00", "torch compile": "#E69F00", "jax jit": "#CC79A7",
            "keops": "#009E73"}
 SHOWN = 4096                # N = M of the figures and the README's table

@@ -82,7 +82,7 @@ class BenchConfig:
 FULL = BenchConfig()
 # Without torch compile and keops, which compile C++ for up to half a minute.
 QUICK = BenchConfig(sizes=(100, 2048), dimensions=(1, 8), dtypes=("float64",),
-                    competitors=("simd", "cpu", "reference", "numpy gemm", "torch eager", "jax jit"),
+                    competitors=("simd", "plain", "reference", "numpy gemm", "torch eager", "jax jit"),
                     trainings=("simd",), rounds=3, call_limit=2.0, budget=2.0,
                     truth_pairs=2048**2, memory_sizes=(), scaling_sizes=(100, 1000, 4096),
                     scaling_dimensions=(1, 8), scaling_base=2048, functions_dimensions=())
@@ -245,7 +245,7 @@ class Bench:
     def scaling(self):
         """The compiled kernels over N, over d, and over threads."""
         config, base = self.config, self.config.scaling_base
-        kernels = [name for name in ("simd", "cpu") if name in config.competitors]
+        kernels = [name for name in ("simd", "plain") if name in config.competitors]
         steps = sorted({2**k for k in range(8) if 2**k < cores()} | {cores()})
         problems = [("N", Problem(size, size, 1), steps[-1:]) for size in config.scaling_sizes]
         problems += [("d", Problem(base, base, d), steps[-1:]) for d in config.scaling_dimensions]

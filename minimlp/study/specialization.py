@@ -14,7 +14,7 @@ from ..train import ITERATIONS
 from .config import Config
 from .contrasts import METRICS, means
 from .records import are_parameters, as_lists, diverged_runs, is_amount
-from .specialization_claims import MASKS, claims
+from .specialization_claims import MASKS, UNTRAINED, claims, untrained_claim
 from .verdicts import RESAMPLES, as_dicts
 
 COLUMNS = ("size", *STRUCTURAL, "seed", *METRICS, "marginal_error", "diverged")
@@ -164,6 +164,17 @@ class StudyConfig(TrainingConfig):
         return frames, distances.reshape(-1, size)
 
 
+def untrained(config):
+    """The rows of the networks as they start, which no mask changes: what a training is held against."""
+    rows = []
+    for size in config.sizes:
+        for seed in config.seed_range():
+            x, y = config.samples(size, seed)
+            start = train(config.start(x, seed), x, y, {}, {}, steps=0)
+            rows.append({"size": size, "mask": UNTRAINED, "seed": seed, **measured(start, x)["result"]})
+    return rows
+
+
 def moves(distances):
     """How many prototypes outside the hull moved towards it until the next frame, of how many."""
     outside = distances[:-1] > 0
@@ -231,13 +242,15 @@ def inward_share(demonstration):
 
 
 def summary(rows, config, log):
-    """What summary.json holds: identity, claims, means by size and mask, moves under Adam, the
-    largest marginal error of balanced coverage at the last step, diverged runs."""
+    """What summary.json holds: identity, claims, means by size and mask (the untrained start's too), moves under Adam,
+    the largest marginal error of balanced coverage at the last step, diverged runs."""
+    with_start = [*rows, *untrained(config)]
+    ours = [untrained_claim(with_start)] if {"none", "coverage"} <= {*config.masks} else []
     marginal_errors = [row["marginal_error"] for row in rows if row["marginal_error"] is not None]
     return {**config.identity(),
-            "claims": as_dicts(claims(rows)),
+            "claims": as_dicts([*claims(rows), *ours]),
             "expelled_at_start": {size: 2 / (size + 1) for size in config.sizes},
-            "means": means(rows),
+            "means": means(with_start),
             "inward_share": inward_share(demonstration(config, log)),
             "largest_marginal_error": max(marginal_errors, default=None),
             "diverged": diverged_runs(rows, ("size", "mask", "seed"))}
