@@ -103,7 +103,7 @@ def build_parser():
 def add_trainings(commands):
     """The studies of one-dimensional trainings: paper A's two, and two of ours."""
     study = commands.add_parser("study", help="train over sizes, masks and seeds; judge claims "
-                                "A1 to A8", description="The specialization study: by default "
+                                "A1 to A9", description="The specialization study: by default "
                               "480 runs (sizes 3, 5, 10, 20, 50, 100; eight masks; ten seeds).")
     study.add_argument("--masks", type=comma_list(str), help="active losses joined by +, comma-"
                        "separated, or none (default: all eight)")

@@ -1,8 +1,8 @@
 """The public computations: arguments checked once, then the backend's function of that name.
 
-The only place that says 'backend'.  "numpy" is the reference (gaussian.py,
-structural.py, loss.py, train.py); a fast backend is a module of `BACKENDS` with
-functions of the same names and signatures.
+Where a backend is chosen (gradient flow chooses its own, in risk_flow.py).  "numpy" is the
+reference (gaussian.py, structural.py, transport.py, loss.py, train.py); a fast backend is
+modules of `BACKENDS` with functions of the same names and signatures.
 """
 
 import importlib

@@ -53,7 +53,8 @@ def forces(params, x, temperatures, y=None):
     Raises
     ------
     InputError
-        For an argument that can't be used, and for a unit with w_j = 0.
+        For an argument that can't be used, for a unit with w_j = 0, and where balanced coverage does not
+        converge, as in `balanced`.
 
     Notes
     -----

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .errors import InputError
+
 
 class Params(NamedTuple):
     """Parameters of the Gaussian MLP (E1): M units in d dimensions (paper A).
@@ -61,13 +63,13 @@ class Params(NamedTuple):
 
     @staticmethod
     def load(path):
-        """Read what `save` wrote; ValueError if it is something else."""
+        """Read what `save` wrote; InputError if it is something else."""
         try:
             with open(path, "rb") as file:
                 arrays = np.load(file)
                 return Params(*(arrays[name] for name in Params._fields))
         except (ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path}: holds no Params ({error})") from None
+            raise InputError(f"{path}: holds no Params") from error
 
 
 def init_params(x, width, seed):
@@ -239,7 +241,7 @@ def unit_derivatives(params, x):
     """
     z, (_, hidden) = preactivation(params, x), forward(params, x)
     a = np.concatenate([x[:, :, None], np.ones_like(x)[:, :, None] * np.eye(x.shape[1])], axis=2)
-    pulled = np.einsum("ikp,ijk->ijp", a, z)
-    squares = np.einsum("ikp,ikq->ipq", a, a)[:, None]
-    curvature = pulled[..., None] * pulled[..., None, :] - squares
-    return hidden, -hidden[..., None] * pulled, hidden[..., None, None] * curvature
+    at_z = np.einsum("ikp,ijk->ijp", a, z)
+    at_a = np.einsum("ikp,ikq->ipq", a, a)[:, None]
+    curvature = at_z[..., None] * at_z[..., None, :] - at_a
+    return hidden, -hidden[..., None] * at_z, hidden[..., None, None] * curvature

@@ -218,8 +218,8 @@ def transfer(path, cells, exponents, control="plain"):
             power, fitted = claims.TRANSFER_LAW[along], exponents.get(along)
             axis.plot(values, middle * (values / np.exp(np.mean(np.log(values)))) ** power, color="black",
                       linewidth=1, linestyle="--", label=f"law, {along}^{power:g}")
-            axis.set(yscale="log", ylim=(0.06, 0.7),
-                     xlabel={"n": "samples, n", "h": "hidden units, h"}[along])
+            axis.set(yscale="log", xlabel={"n": "samples, n", "h": "hidden units, h"}[along])
+            axis.margins(y=0.3)
             if fitted:
                 axis.set_title(f"fitted: alpha* ~ {along}^{fitted['mean']:.2f} [{fitted['low']:.2f}, "
                                f"{fitted['high']:.2f}]")

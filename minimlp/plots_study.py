@@ -33,14 +33,17 @@ def metrics_by_size(path, rows, masks, means):
                 with_intervals(axis, nudged(sizes, k, len(masks), 1.02), stats, marker="o", markersize=4,
                                label=mask, **mask_style(mask))
             start = {row["size"]: row["mean"] for row in means if (row["mask"], row["metric"]) == (UNTRAINED, metric)}
-            axis.plot(sizes, [start[size] for size in sizes], color="black", linewidth=1, linestyle=":", label=UNTRAINED)
+            if metric != "fit_error":
+                axis.plot(sizes, [start[size] for size in sizes], color="black", linewidth=1, linestyle=":",
+                          label=UNTRAINED)
             axis.set(title=words(metric))
             ticks_at(axis, sizes)
             logarithmic = metric in ("reconstruction_error", "fit_error") and any(
                 row[metric] for row in rows)
             axis.set_yscale("log" if logarithmic else "linear")
             if metric == "fit_error":
-                axis.set(ylim=(1e-8, 1e-3), title="fit error (MSE, geometric mean; cut at 1e-8)")
+                axis.set_ylim(bottom=1e-8)
+                axis.set(title="fit error (MSE, geometric mean; cut at 1e-8)")
         for axis in axes[1]:
             axis.set_xlabel("N = M, samples and hidden units")
         handles = {label: handle for axis in axes.flat

@@ -16,6 +16,7 @@ from .two_layer import TwoLayer, backward, forward
 
 BALANCE = 1e-6          # how far | |v_j| - ||w_j|| | may be from 0, as a share of ||w_j||
 LEAST, MOST = 1e-50, 1e50       # of alpha
+LARGEST_OUTPUT = 1e11   # of f at the start, by its order: beyond, rounding would hide the risk
 LOOSEST = 1e-2          # tolerance, beyond which a level would not be located
 KINDS = ("growth", "training", "validation", "time")
 
@@ -78,7 +79,7 @@ class Stop(NamedTuple):
     Attributes
     ----------
     kind : {"growth", "training", "validation", "time"}
-        Of the level: max_j ||w_j||^2, a risk on the samples trained on or on others, a time.
+        Of the level: c max_j ||w_j||^2, a risk on the samples trained on or on others, a time.
     level : float
     time : float
         Of the mean loss (E14); nan if the level was not reached.
@@ -136,7 +137,7 @@ def train_to_risk(params, x, y, target, validation=None, validation_levels=(), g
     validation_levels : falling sequence of floats
         Validation risks to stop at, if they are met before the target.
     growth : sequence of one float
-        Level of max_j ||w_j||^2: at alpha phase 1 ends (E15).
+        Level of c max_j ||w_j||^2: at alpha phase 1 ends (E15).
     times : rising sequence of floats
         At which the parameters are kept as well; the training goes on until the last.
     multiplier : float
@@ -159,7 +160,8 @@ def train_to_risk(params, x, y, target, validation=None, validation_levels=(), g
     Raises
     ------
     InputError
-        For an argument that can't be used, and for a start that is not balanced.
+        For an argument that can't be used, for a start that is not balanced, and for one so large
+        that rounding hides the risk.
 
     Notes
     -----
@@ -177,7 +179,11 @@ def train_to_risk(params, x, y, target, validation=None, validation_levels=(), g
     tolerance = checks.positive("tolerance", tolerance)
     if tolerance > LOOSEST:
         raise checks.InputError(f"tolerance = {tolerance}: expected at most {LOOSEST:g}")
-    tolerance *= min(1.0, 1 / (c * np.mean(params.v ** 2)))
+    size = c * np.mean(params.v ** 2)
+    if size > LARGEST_OUTPUT:
+        raise checks.InputError(f"params: outputs of the order of {size:.2g}, expected at most {LARGEST_OUTPUT:g}: "
+                                "rounding would hide the risk; take a smaller alpha or multiplier")
+    tolerance *= min(1.0, 1 / size)
     checks.choice("backend", backend, ("numpy", "cpu"))
     flow = gradient_flow if backend == "numpy" else compiled_flow()
     if backend == "cpu":

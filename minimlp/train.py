@@ -141,6 +141,7 @@ def train(params, x, y, coefficients, temperatures, steps=2000, rate=0.01, extra
     # objective and sinkhorn are arguments so that compiled twins of them train by this same loop
     theta, moments = params.to_vector(), (0.0, 0.0, 0)
     balancing, last, kept = Balancing(x, iterations, sinkhorn), None, []
+    # in place of loss.balanced: a few iterations, from the last offsets
     extra = {**(extra or {}), "balanced": balancing}
     for step in range(steps + 1):
         taus = temperatures_at(temperatures, step, steps)

@@ -51,8 +51,8 @@ def sinkhorn(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
     iterations : int
         At most so many, each of them a softmin in both directions.
     tolerance : float
-        Stops at a marginal error this small; 0 takes all iterations.  Left out: 1e-10, in
-        float32 1e-4.
+        Stops at a marginal error this small; 0 takes all iterations.  Left out: 1e-10; the
+        public function takes 1e-4 in float32.
 
     Returns
     -------
@@ -121,7 +121,8 @@ def balanced(prototypes, x, temperature, offsets=None, iterations=ITERATIONS, to
     iterations : int
         At most so many.
     tolerance : float
-        The largest marginal error that counts as converged.  Left out: 1e-10, in float32 1e-4.
+        The largest marginal error that counts as converged.  Left out: 1e-10; the public
+        function takes 1e-4 in float32.
 
     Returns
     -------

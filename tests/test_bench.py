@@ -135,6 +135,8 @@ def test_table_is_read_back_as_it_was_written(tmp_path):
     assert platform.node() not in re.split(r"[\s,:]+", " ".join(notes))
     assert rows == [{**row, "failure": None}, failed]
     assert "MemoryError" in tables.printed("bench.csv", rows)
+    (tmp_path / "bench.csv").write_text(tables.table_text("bench.csv", [], provenance()))
+    assert tables.read_table(tmp_path / "bench.csv")[1] == []          # where nothing could be measured
     (tmp_path / "bench.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="is not a table"):
         tables.read_table(tmp_path / "bench.csv")

@@ -193,6 +193,28 @@ def test_a_unit_that_goes_behind_a_kink_and_back_within_a_step_is_seen():
     assert times[0] == pytest.approx(times[1], rel=1e-6)
 
 
+@pytest.mark.skipif(INTERPRETED, reason="thousands of steps")
+@pytest.mark.parametrize("alpha", [1e3, 1e4])
+def test_the_compiled_flow_meets_a_risk_that_is_rounded(alpha):
+    data = minimlp.mixture(20, 20, 1.0, 0.15, seed=[0, 0])
+    run = minimlp.train_to_risk(minimlp.balanced_start(16, 20, alpha, 0), data.x, data.y, 0.1, backend="cpu")
+    assert run.reached and run.steps < 1000 and abs(run.risk - 0.1) < 1e-7
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+def test_a_network_so_large_that_rounding_hides_the_risk_is_refused(backend):
+    data = minimlp.mixture(8, 5, 1.0, 0.15, seed=0)
+    with pytest.raises(minimlp.InputError, match=r"params: outputs of the order of [0-9.]+e"):
+        minimlp.train_to_risk(minimlp.balanced_start(4, 5, 1e7, 0), data.x, data.y, 0.1, backend=backend)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+def test_a_time_is_met_as_nearly_however_short_it_is(backend):
+    times = (1e-8, 1e-3, 1.0)
+    found = [s.time for s in train(backend, times=times).stops if s.kind == "time"]
+    np.testing.assert_allclose(found, times, rtol=1e-5)
+
+
 @pytest.mark.parametrize("c", [0.25, 9.0])
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
 def test_the_multiplier_does_what_the_scale_does(c, backend):

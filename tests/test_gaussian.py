@@ -5,7 +5,7 @@ import pytest
 
 import naive
 from cases import CASES, assert_gradient, assert_zero_gradient, make, wide
-from minimlp import Params, backward, forward, init_params, prototypes, relative_error
+from minimlp import InputError, Params, backward, forward, init_params, prototypes, relative_error
 from minimlp.gaussian import prototypes_backward
 
 GENERIC = [case for case in CASES if case.name in ("line", "plane", "space", "seven dimensions")]
@@ -164,6 +164,13 @@ def test_save_and_load_are_inverse(case, dtype, tmp_path):
     params.save(tmp_path / "params.npz")
     for a, b in zip(params, Params.load(tmp_path / "params.npz")):
         assert a.shape == b.shape and a.dtype == b.dtype and (a == b).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip file", b"PK\x03\x04 nor this"])
+def test_what_is_no_file_of_params_is_refused_by_name(content, tmp_path):
+    (tmp_path / "params.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"params\.npz: holds no Params$"):
+        Params.load(tmp_path / "params.npz")
 
 
 def test_init_params_keeps_its_ranges():

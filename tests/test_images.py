@@ -218,6 +218,14 @@ def test_where_all_runs_diverge_no_error_is_told_and_no_claim_of_a_small_one_hol
     assert verdicts["D1"] == verdicts["D4"] == "fails"
 
 
+def test_a_run_that_diverged_is_no_evidence_that_an_error_is_large():
+    rows = table({**AS_EXPECTED, "none": 0.01}, SHARES)
+    next(row for row in rows if row["arm"] == "none")["error"] = None
+    d3 = next(claim for claim in readout.claims(rows) if claim.name == "D3")
+    error = next(contrast for contrast in d3.contrasts if contrast.label.startswith("error"))
+    assert error.expected == "worse" and [c.verdict for c in error.comparisons] == ["open"]
+
+
 def table(error, recovered, noisy=0.1, seeds=4):
     """Rows of one size: error and share recovered by arm, with a little scatter over seeds."""
     def row(arm, seed):

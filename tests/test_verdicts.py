@@ -373,13 +373,30 @@ def test_summary_lists_diverged_runs_and_gives_each_mean():
     config = StudyConfig(sizes=SIZES, seeds=4)
     found = specialization.summary(rows, config, PlantedLog())
     assert found["diverged"] == [{"size": 5, "mask": "overlap", "seed": 2}]
-    assert len(found["means"]) == len(METRICS) * len(SIZES) * len(MASKS)
-    assert {c["name"]: c["verdict"] for c in found["claims"]} == verdicts(rows)
+    assert len(found["means"]) == len(METRICS) * len(SIZES) * (len(MASKS) + 1)          # and the untrained start's
+    told = {c["name"]: c["verdict"] for c in found["claims"]}
+    assert told == verdicts(rows) | {"A9 (ours)": told["A9 (ours)"]}
     assert found["expelled_at_start"] == {3: 0.5, 5: 1 / 3}
     mean, = [row["mean"] for row in found["means"]
              if (row["size"], row["mask"], row["metric"]) == (3, "none", ERROR)]
     assert mean == pytest.approx(np.mean(
         [row[ERROR] for row in rows if (row["size"], row["mask"]) == (3, "none")]))
+
+
+def test_the_untrained_start_is_measured_as_a_training_is():
+    config = StudyConfig(sizes=(5,), masks=("none", "coverage"), seeds=2, steps=0)
+    for row in specialization.untrained(config):
+        trained = config.execute({"size": 5, "mask": "none", "seed": row["seed"]})["result"]
+        assert {name: row[name] for name in trained} == trained and row["mask"] == "untrained"
+
+
+@pytest.mark.parametrize("error, usage, verdict", [
+    (0.5, 0.5, "holds"), (2.0, 0.5, "mixed"), (2.0, 2.0, "fails")])
+def test_the_claim_on_the_untrained_start(error, usage, verdict):
+    """With a start that is as good as coverage, but for these factors."""
+    rows = rows_with(masks=("coverage",))
+    start = [{**row, "mask": "untrained", ERROR: row[ERROR] / error, USAGE: row[USAGE] * usage} for row in rows]
+    assert specialization.untrained_claim(rows + start).verdict == verdict
 
 
 def test_inward_share_pools_moves_over_seeds():

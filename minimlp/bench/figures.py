@@ -35,7 +35,7 @@ def kernel_bars(path, rows):
     """Nanoseconds a pair of every competitor, the gradient's error beside; failures marked."""
     size, grid = panels(rows)
     times = [row["ns_per_pair"] for line in grid for panel in line for row in panel
-             if row["ns_per_pair"]]
+             if row["ns_per_pair"]] or [1.0]
     low, high = 0.5 * min(times), 40 * max(times)
     with saved(path, len(grid), len(grid[0]), height=0.9 + 2.5 * len(grid), sharex=True,
                sharey=True) as (figure, axes):
@@ -107,7 +107,8 @@ def scaling(path, rows, ceilings):
     with saved(path, 1, 3, height=3.5) as (figure, [axes]):
         for axis, kind in zip(axes, ("N", "d", "threads")):
             here = [row for row in rows if row["axis"] == kind and row["ns_per_pair"]]
-            speedups(axis, here) if kind == "threads" else times(axis, kind, here)
+            if here:
+                speedups(axis, here) if kind == "threads" else times(axis, kind, here)
         bound(axes[1], rows, ceilings)
         names = list(dict.fromkeys(row["competitor"] for row in rows))
         handles = [Line2D([], [], color=COLOURS[name], marker="o", markersize=4) for name in names]

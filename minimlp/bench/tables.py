@@ -72,11 +72,10 @@ def read_table(path):
     path = Path(path)
     lines = path.read_text().splitlines()
     notes = [line[2:] for line in lines if line.startswith("# ")]
-    rows = [{name: parsed(text) for name, text in row.items()}
-            for row in csv.DictReader(lines[len(notes):])]
-    if not rows or tuple(rows[0]) != COLUMNS.get(path.name):
+    reader = csv.DictReader(lines[len(notes):])
+    if tuple(reader.fieldnames or ()) != COLUMNS.get(path.name):
         raise InputError(f"{path}: is not a table of minimlp bench")
-    return notes, rows
+    return notes, [{name: parsed(text) for name, text in row.items()} for row in reader]
 
 
 def parsed(text):

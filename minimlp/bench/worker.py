@@ -37,12 +37,12 @@ def competitor(make, library):
 
     def prepare(truth=None, **problem):
         def errors(result):
-            value, gradient = map(np.asarray, result)
             if not truth:
                 return {}
-            true = np.load(truth)
-            return {"value_error": relative_error(value, true["value"]),
-                    "gradient_error": relative_error(gradient, true["gradient"])}
+            value, gradient = map(np.asarray, result)
+            with np.load(truth) as true:
+                return {"value_error": relative_error(value, true["value"]),
+                        "gradient_error": relative_error(gradient, true["gradient"])}
         return make(*Problem(**problem).draw()), errors
     return prepare
 

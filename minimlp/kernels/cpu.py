@@ -3,6 +3,9 @@
 Every thread owns what it writes: an entry for each sample, or for each unit, added up
 outside, by NumPy, in a fixed order.  So the same numbers give the same bits, however
 many threads there are.  No array of N x M is made but where the result is one.
+
+backend="cpu" runs `backward` and `overlap` of these; beside the others stand tuned ones (simd.py,
+objective.py), and they are here to be read and compared with.
 """
 
 from math import exp

@@ -16,6 +16,7 @@ from . import compiled
 from .kinks import FASTMATH, TINY, change_pattern, first_pattern, kink_gaps, project, share_before_kink
 
 WINDOW = 0.1            # tolerances that a step may end behind an event, as a share of its scale
+ROUND_OFF = 1e-15       # of the risk, times the network's squared norm: no level is met more nearly
 SAFETY, ERROR_POWER, PI_POWER = 0.9, 0.17, 0.04
 SHRINK, GROW = 0.2, 5.0         # of a step's size from one to the next: at least, at most
 
@@ -144,13 +145,14 @@ def attempt(theta, step, stages, pattern, data, work, new):
             for s in range(7):
                 change += ERROR[s] * stages[s, k, j]
             square += change * change
-        worst = max(worst, step * sqrt(square) / (abs(new[d, j]) + TINY))
+        error = step * sqrt(square) / (abs(new[d, j]) + TINY)
+        worst = error if not error <= worst else worst      # nan, too
     return worst, value
 
 
 @compiled()
 def level_gaps(theta, now, value, levels, following, data, gaps):
-    """Of the next level of each kind, in logarithms; a time's in its own units.  inf: none is left."""
+    """Of the next level of each kind, in logarithms; a time's as a share of it.  inf: none is left."""
     d = len(theta) - 1
     for kind in range(4):
         gaps[kind] = np.inf
@@ -165,7 +167,7 @@ def level_gaps(theta, now, value, levels, following, data, gaps):
         gaps[2] = (log(max(risk(theta, data.x_validation, data.y_validation), TINY))
                    - log(levels.validation[following[2]]))
     if following[3] < len(levels.times):
-        gaps[3] = levels.times[following[3]] - now
+        gaps[3] = 1 - now / levels.times[following[3]]
 
 
 @compiled()
@@ -250,13 +252,14 @@ def flow(theta, data, levels, tolerance, most, longest, when, found):
     Fills `when` and `found` (nan: not reached).  Returns (steps tried, last time, last risk).
     """
     n, h, window = len(data.x), theta.shape[1], WINDOW * tolerance
+    level_window = max(window, ROUND_OFF * norm(theta) ** 2)
     pattern, work = first_pattern(theta, data.x), new_work(n, h)
     stages, new = np.zeros((7, len(theta), h)), np.empty_like(theta)
     kinks, new_kinks, gaps, new_gaps = np.empty((n, h)), np.empty((n, h)), np.empty(4), np.empty(4)
     following, tried, now, old_error, proposal = np.zeros(4, np.int64), 0, 0.0, 1.0, 0.0
     while True:
         value = settled(theta, pattern, data, work, stages, kinks)
-        reached(theta, now, value, data, levels, following, gaps, window, when, found)
+        reached(theta, now, value, data, levels, following, gaps, level_window, when, found)
         met = following[1] == len(levels.training) and following[3] == len(levels.times)
         if met or tried >= most or now >= longest:
             return tried, now, value
@@ -270,7 +273,7 @@ def flow(theta, data, levels, tolerance, most, longest, when, found):
             if error <= 1:
                 kink_gaps(new, pattern, data, work, new_kinks)
                 level_gaps(new, now + step, new_value, levels, following, data, new_gaps)
-                share = min(share_before(gaps, new_gaps, window), share_before_kink(
+                share = min(share_before(gaps, new_gaps, level_window), share_before_kink(
                     theta, new, step, stages, pattern, data, work, kinks, new_kinks, window))
                 step *= max(share, 0.01)
             else:

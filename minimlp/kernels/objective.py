@@ -13,8 +13,8 @@ from ..loss import losses_of_prototypes, structural_part
 from . import compiled
 from .intrinsics import FASTMATH
 from .scalar import LOG2_E
-from .simd import (ONE, PART_BYTES, PARTS, PITCH, TILE, ZERO, U, aligned_zeros, coverage, in_fours, in_tiles,
-                   tile_costs, tile_exps, tile_gradient, tile_width)
+from .simd import (ONE, PITCH, SERIAL, TILE, ZERO, U, aligned_zeros, bounds, coverage, in_fours, in_tiles, odd,
+                   parts_of, tile_costs, tile_exps, tile_gradient, tile_width)
 from .steps import Weights, add_network, tile_responses, tiles_of
 from .transport import balanced
 
@@ -23,7 +23,7 @@ RESPONSE_SCALE = -LOG2_E / 2                    # h = 2^(RESPONSE_SCALE ||z||^2)
 
 def places(units, dimensions):
     """Where `Params.to_vector` has its place in the rows of tiles: w, b, v, c."""
-    d, unit = dimensions // 2 * 2 + 1, np.arange(units)
+    d, unit = odd(dimensions), np.arange(units)
     w = unit // TILE * (d + 2) * PITCH + unit % TILE
     b = w[:, None] + (2 + np.arange(dimensions)) * PITCH
     return np.concatenate([w, b.ravel(), w + PITCH, [tiles_of(units) * (d + 2) * PITCH]])
@@ -32,7 +32,7 @@ def places(units, dimensions):
 def in_rows(params, rows=1):
     """The network in the first of so many rows, each a tile's w, v, b_1, ..., b_d after the other, then c."""
     kind, (units, dimensions) = params.w.dtype, params.b.shape
-    tiles, d = tiles_of(units), dimensions // 2 * 2 + 1
+    tiles, d = tiles_of(units), odd(dimensions)
     state = aligned_zeros(rows * (tiles * (d + 2) * PITCH + 16), kind).reshape(rows, -1)
     theta = state[0, :-16].reshape(tiles, d + 2, PITCH)
     # Places without a unit: so far away that they answer 0, and their prototypes are far from any.
@@ -52,17 +52,6 @@ def weights_of(samples, units, coefficients, kind):
     pairs = max(units * (units - 1), 1)
     return Weights(*map(kind, (2 / samples, 2 * overlap / (pairs * samples), 2 * coverage / samples,
                                2 * balanced / samples, RESPONSE_SCALE)))
-
-
-def parts_of(fours, size, itemsize):
-    """Into how many parts the fours of samples go, each with a gradient of that size."""
-    return max(1, min(PARTS, fours, PART_BYTES // (size * itemsize)))
-
-
-@compiled()
-def bounds(count, k, parts):
-    """Where part k begins and ends."""
-    return k * count // parts, (k + 1) * count // parts
 
 
 @compiled()
@@ -95,8 +84,11 @@ def forward(params, x):
     """See gaussian.forward."""
     samples, units, fours = len(x), len(params.w), in_fours(x)
     output, hidden = np.empty(samples, x.dtype), np.empty((samples, units), x.dtype)
-    forward_over_threads(in_rows(params)[0], fours, units, x.dtype.type(RESPONSE_SCALE),
-                         min(PARTS, len(fours)), output, hidden)
+    problem = in_rows(params)[0], fours, units, x.dtype.type(RESPONSE_SCALE)
+    if samples * units < SERIAL:
+        part_of_forward(*problem, 0, 1, output, hidden)
+    else:
+        forward_over_threads(*problem, parts_of(len(fours)), output, hidden)
     return output, hidden
 
 
@@ -133,10 +125,14 @@ def separation(prototypes, temperature):
     p, fours = in_tiles(prototypes), in_fours(prototypes)
     shape = len(p), p.shape[1] - 1, PITCH               # of a part's gradient
     size = int(np.prod(shape))
-    parts = parts_of(len(fours), size, kind.itemsize)
+    serial = units * units < SERIAL
+    parts = 1 if serial else parts_of(len(fours), size * kind.itemsize)
     g, sums = aligned_zeros(parts * size, kind).reshape(parts, size), np.zeros(parts, kind)
-    separation_over_threads(p.reshape(-1), fours, in_use(units, kind), units, kind.type(-LOG2_E / temperature),
-                            g, sums)
+    problem = p.reshape(-1), fours, in_use(units, kind), units, kind.type(-LOG2_E / temperature)
+    if serial:
+        part_of_separation(*problem, 0, g, sums)
+    else:
+        separation_over_threads(*problem, g, sums)
     pushes = g.sum(axis=0).reshape(shape)[:, :dimensions, :TILE].swapaxes(1, 2).reshape(-1, dimensions)
     return sums.sum() / pairs, (-4 / (pairs * temperature)) * pushes[:units]
 
@@ -164,9 +160,14 @@ def objective(params, x, y, coefficients, temperatures, extra=None):
     samples, units, kind = len(x), len(params.w), x.dtype
     active = {name: weight for name, weight in coefficients.items() if weight != 0}
     theta, fours, weights = in_rows(params)[0], in_fours(x), weights_of(samples, units, active, kind.type)
-    parts = parts_of(len(fours), len(theta), kind.itemsize)
+    serial = samples * units < SERIAL
+    parts = 1 if serial else parts_of(len(fours), len(theta) * kind.itemsize)
     g, sums = aligned_zeros(parts * len(theta), kind).reshape(parts, -1), np.zeros((parts, 2), kind)
-    network_over_threads(theta, fours, in_fours(y[:, None]), in_use(samples, kind), units, weights, g, sums)
+    problem = theta, fours, in_fours(y[:, None]), in_use(samples, kind), units, weights
+    if serial:
+        part_of_network(*problem, 0, g, sums)
+    else:
+        network_over_threads(*problem, g, sums)
 
     squares, products = sums.sum(axis=0)
     terms = {"fit": squares / samples}

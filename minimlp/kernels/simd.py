@@ -279,9 +279,15 @@ def part_of_line(p, x, scale, first, last, g, least, total, nearest):
 
 
 @compiled()
+def bounds(count, k, parts):
+    """Where part k of so many begins and ends."""
+    return k * count // parts, (k + 1) * count // parts
+
+
+@compiled()
 def one_part(p, x, units, scale, k, parts, g, least, total, nearest, line):
     """Part k of the fours, with a gradient of its own."""
-    first, last = k * len(x) // parts, (k + 1) * len(x) // parts
+    first, last = bounds(len(x), k, parts)
     if line:
         part_of_line(p, x, scale, first, last, g, least, total, nearest)
     else:
@@ -308,14 +314,23 @@ def aligned_zeros(size, dtype):
     return array[skip:skip + size]
 
 
+def odd(dimensions):
+    """How many dimensions are stored: `tile_costs` takes one and then two at a time."""
+    return dimensions // 2 * 2 + 1
+
+
+def parts_of(fours, part_bytes=1):
+    """Into how many parts the fours of samples go, each with a gradient of so many bytes."""
+    return max(1, min(PARTS, fours, PART_BYTES // part_bytes))
+
+
 def in_fours(x):
     """Samples four by four, (fours, 4 d): all first coordinates, all second ones, ...
 
-    The number of dimensions is made odd by one of zeros, for `tile_costs` takes one and
-    then two at a time; the last sample fills up the last four.
+    The number of dimensions is made odd by one of zeros; the last sample fills up the last four.
     """
     samples, dimensions = x.shape
-    fours = np.zeros((-(-samples // 4), dimensions // 2 * 2 + 1, 4), x.dtype)
+    fours = np.zeros((-(-samples // 4), odd(dimensions), 4), x.dtype)
     index = np.minimum(np.arange(4 * len(fours)), samples - 1).reshape(-1, 4)
     fours[:, :dimensions] = x[index].swapaxes(1, 2)
     return fours.reshape(len(fours), -1)
@@ -327,7 +342,7 @@ def in_tiles(prototypes, offsets=None):
     Places without a prototype cost more than any.
     """
     units, dimensions = prototypes.shape
-    shape = -(-units // TILE), dimensions // 2 * 2 + 2, PITCH
+    shape = -(-units // TILE), 1 + odd(dimensions), PITCH
     p = aligned_zeros(int(np.prod(shape)), prototypes.dtype).reshape(shape)
     p[:, 0] = np.inf
     for t, tile in enumerate(p):
@@ -344,7 +359,7 @@ def softmin(prototypes, x, temperature, offsets=None):
     fours, line = in_fours(x), dimensions == 1 and offsets is None
     p = prototypes.T.copy() if line else in_tiles(prototypes, offsets)
     size = p.size if line else p.size // p.shape[1] * (p.shape[1] - 1)         # of a part's gradient
-    parts = max(1, min(PARTS, len(fours), PART_BYTES // (size * x.itemsize)))
+    parts = parts_of(len(fours), size * x.itemsize)
     g = aligned_zeros(parts * size, x.dtype).reshape(parts, size)
     least, total, nearest = (np.empty(samples, dtype) for dtype in (x.dtype, x.dtype, np.int64))
     over_parts = parts_in_turn if samples * units < SERIAL else parts_over_threads

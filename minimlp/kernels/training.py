@@ -11,7 +11,7 @@ from ..train import train as plain_loop
 from .objective import in_rows, in_use, places, weights_of
 from .objective import objective as objective_by_kernels
 from .scalar import LOG2_E
-from .simd import PITCH, aligned_zeros, in_fours, in_tiles
+from .simd import PITCH, aligned_zeros, in_fours, in_tiles, odd
 from .steps import Balance, Schedule, advance, tiles_of
 from .transport import sinkhorn
 
@@ -26,7 +26,7 @@ class Trainer:
 
     def __init__(self, params, x, y, coefficients, temperatures, steps, rate, iterations):
         kind, (units, dimensions) = params.w.dtype, params.b.shape
-        d, tiles = dimensions // 2 * 2 + 1, tiles_of(units)
+        d, tiles = odd(dimensions), tiles_of(units)
         self.state, self.places, self.like = in_rows(params, rows=4), places(units, dimensions), params
         g, g_p, p, e = (aligned_zeros(size, kind) for size in (
             self.state.shape[1], tiles * d * PITCH, tiles * (d + 1) * PITCH, tiles * 4 * PITCH))

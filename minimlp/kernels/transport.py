@@ -9,7 +9,7 @@ from ..transport import ITERATIONS, TOLERANCE, marginal_error, met
 from . import compiled
 from .intrinsics import FASTMATH
 from .scalar import LOG2_E
-from .simd import (PARTS, PITCH, SERIAL, TILE, aligned_zeros, exps_of_four, in_fours, in_tiles,
+from .simd import (PITCH, SERIAL, TILE, aligned_zeros, bounds, exps_of_four, in_fours, in_tiles, parts_of,
                    softmax_of_four, softmin)
 
 
@@ -43,8 +43,8 @@ def softmins_of_fours(p, x, units, temperature, scale, first, last, values, work
 @compiled()
 def part_of_softmins(p, x, units, temperature, scale, k, parts, values):
     work = work_of(p, p.size // (x.shape[1] // 4 + 1) // PITCH)
-    softmins_of_fours(p, x, units, temperature, scale, k * len(x) // parts, (k + 1) * len(x) // parts,
-                      values, work)
+    first, last = bounds(len(x), k, parts)
+    softmins_of_fours(p, x, units, temperature, scale, first, last, values, work)
 
 
 @compiled(parallel=True)
@@ -65,7 +65,7 @@ def half_iteration(tiles, fours, offsets, samples, temperature):
     values = np.empty(samples, kind)
     over_parts = softmins_in_turn if samples * units < SERIAL else softmins_over_threads
     over_parts(tiles.reshape(-1), fours, units, kind(temperature), kind(-LOG2_E / temperature),
-               min(PARTS, len(fours)), values)
+               parts_of(len(fours)), values)
     return values
 
 

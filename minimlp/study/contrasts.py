@@ -48,16 +48,19 @@ def means(rows, column="mask"):
 
 def mean_table(rows, metric, column="mask"):
     """{size: {column's value: mean over seeds}}; None where all runs diverged."""
-    def mean(by_name, name):
-        told = not np.isnan(list(by_name[name].values())).all()
-        return float(np.mean(list(filled(by_name, metric)[name].values()))) if told else None
-    return {size: {name: mean(by_name, name) for name in by_name}
-            for size, by_name in as_measured(rows, metric, column).items()}
+    table = {}
+    for size, by_name in as_measured(rows, metric, column).items():
+        full = filled(by_name, metric)
+        table[size] = {name: float(np.mean(list(full[name].values()))) for name in by_name}
+        table[size] |= {name: None for name, values in by_name.items() if np.isnan(list(values.values())).all()}
+    return table
 
 
-def beyond(comparison, measured):
-    """The comparison with a bound: *worse* where a run diverged, nan in what was measured."""
-    return replace(comparison, verdict="worse") if np.isnan(measured).any() else comparison
+def beyond(comparison, measured, expected="better"):
+    """The comparison with a bound; where a run diverged, nan in what was measured, it can't be as claimed."""
+    if not np.isnan(measured).any():
+        return comparison
+    return replace(comparison, verdict="worse" if expected == "better" else "open")
 
 
 def paired(rows, metric, ours, theirs, expected="better", factor=1.0, bound=0.0, column="mask"):
@@ -68,7 +71,8 @@ def paired(rows, metric, ours, theirs, expected="better", factor=1.0, bound=0.0,
             full = filled(by_name, metric)
             values = arrays({name: full[name] for name in (ours, theirs)})
             found = compare(values[ours] - factor * values[theirs], size, bound, larger)
-            comparisons.append(found if (factor, bound) == (1, 0) else beyond(found, list(by_name[ours].values())))
+            with_bound = beyond(found, list(by_name[ours].values()), expected)
+            comparisons.append(found if (factor, bound) == (1, 0) else with_bound)
     scaled = theirs if factor == 1 else f"{factor:g} x {theirs}" if factor > 1 else f"{theirs} / {1 / factor:g}"
     limit = f", bound {bound:g}" if bound else ""
     return Contrast(f"{metric}: {ours} - {scaled}{limit}", expected, larger, comparisons)
@@ -80,5 +84,5 @@ def bounded(rows, metric, ours, bound, expected="better", column="mask"):
     for size, by_name in as_measured(rows, metric, column).items():
         if ours in by_name:
             found = compare(list(filled(by_name, metric)[ours].values()), size, bound, larger)
-            comparisons.append(beyond(found, list(by_name[ours].values())))
+            comparisons.append(beyond(found, list(by_name[ours].values()), expected))
     return Contrast(f"{metric}: {ours}, bound {bound:g}", expected, larger, comparisons)

@@ -1,4 +1,4 @@
-"""The claims A1 to A8 (paper A), and ours on balanced coverage: paired over seeds, by size."""
+"""The claims A1 to A8 (paper A), and ours on the start and on balanced coverage: paired over seeds, by size."""
 
 import numpy as np
 
@@ -81,7 +81,7 @@ def factorial(rows, metric, loss, expected, bound=0.0, scale=np.asarray, label=N
             on, off = (scale([values[mask] for mask in masks]).mean(axis=0) for masks in halves)
             found = compare(on - off, size, bound, larger)
             with_loss = [value for mask in halves[0] for value in by_mask[mask].values()]
-            comparisons.append(beyond(found, with_loss) if bound else found)
+            comparisons.append(beyond(found, with_loss, expected) if bound else found)
     return Contrast(label or f"{metric}: masks with {loss} - without", expected, larger, comparisons)
 
 

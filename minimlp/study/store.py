@@ -166,12 +166,12 @@ class RunLog:
         path = self.directory / name
         try:
             stored = np.load(io.BytesIO(path.read_bytes()))
-            return {name: stored[name] for name in names}
+            return {array: stored[array] for array in names}
         except (OSError, ValueError, EOFError, KeyError, IndexError, zipfile.BadZipFile):
-            content = io.BytesIO()
-            np.savez_compressed(content, **make())
+            made, content = make(), io.BytesIO()
+            np.savez_compressed(content, **made)
             replace(path, content.getvalue())
-            return self.arrays(name, make, names)
+            return {array: made[array] for array in names}
 
 
 def key(run):
