@@ -7,6 +7,7 @@ because BLAS adds up in an order that depends on its number of threads.
 """
 
 import zipfile
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -68,7 +69,7 @@ class Params(NamedTuple):
             with open(path, "rb") as file:
                 arrays = np.load(file)
                 return Params(*(arrays[name] for name in Params._fields))
-        except (ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        except (ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(f"{path}: holds no Params") from error
 
 

@@ -201,7 +201,7 @@ def test_transfer_law(powers, verdict):
     assert len(claims.transfer(rows)) == 9
     for comparison, power in zip(found.contrasts[0].comparisons, powers):
         assert comparison.mean == pytest.approx(power, abs=0.05)
-        assert comparison.low <= comparison.mean <= comparison.high
+        assert comparison.low - 1e-12 <= comparison.mean <= comparison.high + 1e-12        # without noise all three are alike
 
 
 def test_optimum_is_the_vertex_of_a_parabola_or_an_end():

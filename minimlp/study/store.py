@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import zipfile
+import zlib
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -131,7 +132,7 @@ class RunLog:
         end = content.rfind(b"\n") + 1
         lines = content[:end].splitlines()
         try:
-            identity = dict(json.loads(lines[0])["identity"])
+            identity = {**json.loads(lines[0])["identity"]}
         except (IndexError, ValueError, KeyError, TypeError, RecursionError):
             raise InputError(f"{path}: is not a run log (no identity in line 1)") from None
         different = list(differences(identity, self.identity))
@@ -167,7 +168,7 @@ class RunLog:
         try:
             stored = np.load(io.BytesIO(path.read_bytes()))
             return {array: stored[array] for array in names}
-        except (OSError, ValueError, EOFError, KeyError, IndexError, zipfile.BadZipFile):
+        except (OSError, ValueError, EOFError, KeyError, IndexError, zipfile.BadZipFile, zlib.error):
             made, content = make(), io.BytesIO()
             np.savez_compressed(content, **made)
             replace(path, content.getvalue())

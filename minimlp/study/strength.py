@@ -15,6 +15,7 @@ from .. import risk_flow
 from ..mixture import mixture, separability
 from ..two_layer import forward
 from .config import Config
+from .records import is_amount
 from .strength_claims import claims, findings
 from .verdicts import as_dicts
 
@@ -154,9 +155,7 @@ class StrengthConfig(Config):
         validation = self.sample(setting, self.validation_points, seed, VALIDATION)
         test = self.sample(setting, self.test_points, seed, TEST)
         sums = [fl.class_sum(data.x, data.y, label) for label in (1, -1)]
-        result = {"family": setting.family, "alphas": list(self.alphas), "stops": list(self.stops),
-                  "samples": setting.size, "width": setting.width,
-                  "sigma": setting.sigma, "angle": setting.angle,
+        result = {**self.told(setting),
                   "separability": separability(data.x, data.y),
                   "mean_angle": float(np.mean([fl.angle_between(total, s) for total, s in zip(
                       sums, (data.s_plus, -data.s_minus))])),
@@ -174,9 +173,15 @@ class StrengthConfig(Config):
             result[start] = table
         return {"result": result}
 
+    def told(self, setting):
+        """What a record says of its setting and of the stops."""
+        return {"family": setting.family, "alphas": list(self.alphas), "stops": list(map(list, self.stops)),
+                "samples": setting.size, "width": setting.width, "sigma": setting.sigma, "angle": setting.angle}
+
     def is_record(self, run, record):
-        result = record["result"]
-        if set(result) != {*OF_RUN, *STARTS}:
+        result, told = record["result"], self.told(self.setting(run["setting"]))
+        if set(result) != {*OF_RUN, *STARTS} or any(result[name] != told[name] for name in told) or not all(
+                is_amount(result[name]) for name in ("mean_angle", "class_norm")):
             return False
         shape = len(self.alphas), len(self.stops)
         tables = [result[start] for start in STARTS]
