@@ -288,11 +288,17 @@ def bench_text(directory):
         return "Not measured yet: `minimlp bench`."
     notes, kernels = read_table(directory / "bench.csv")
     trainings = read_table(directory / "study.csv")[1]
+    noted, functions = read_table(directory / "functions.csv")
     return "\n".join([*kernel_lines([row for row in kernels if row["N"] == SHOWN]), "",
                       f"The study's 480 trainings: {training_text(trainings)}.", "",
-                      *function_lines(read_table(directory / "functions.csv")[1]), "",
-                      "Measured: " + "; ".join(notes[1:4]) + ".", "",
+                      f"Measured: {measured(notes)}.", "", *function_lines(functions), "",
+                      f"Measured: {measured(noted)}.", "",
                       "![Coverage and its gradient by competitor](benchmarks/results/bench/kernels.png)"])
+
+
+def measured(notes):
+    """When, and on which machine."""
+    return "; ".join(note for note in notes if note.startswith(("date", "processor", "system")))
 
 
 def kernel_lines(rows, ours="simd", unit="ns"):

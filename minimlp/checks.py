@@ -148,8 +148,7 @@ def array(name, value, shape, real=False):
     value = as_array(name, value)
     if value.dtype.kind in "iu" and not is_on_device(value):
         value = value.astype(float)
-    if value.dtype.kind + str(value.dtype.itemsize) not in (("f4", "f8") if real else
-                                                      ("f4", "f8", "c8", "c16")):
+    if value.dtype.str[1:] not in (("f4", "f8") if real else ("f4", "f8", "c8", "c16")):
         raise InputError(f"{name} has type {value.dtype}: expected float32 or float64")
     fits = len(shape) == value.ndim and all(
         size > 0 if wanted is None else size == wanted for size, wanted in zip(value.shape, shape))
@@ -307,8 +306,9 @@ def checked_loss(name, loss):
         value, gradient = result
         value = as_array(f"extra[{name!r}]", value)
         gradient = as_array(f"extra[{name!r}]", gradient)
+        kinds = "iufc" if np.iscomplexobj(prototypes) else "iuf"
         if value.ndim or gradient.shape != prototypes.shape or any(
-                numbers.dtype.kind not in "iufc" for numbers in (value, gradient)):
+                numbers.dtype.kind not in kinds for numbers in (value, gradient)):
             raise InputError(f"extra[{name!r}] returned shapes {value.shape} of {value.dtype} and {gradient.shape} "
                              f"of {gradient.dtype}: expected numbers, () and {prototypes.shape}")
         return value[()], gradient

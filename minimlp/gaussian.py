@@ -69,7 +69,8 @@ class Params(NamedTuple):
             with open(path, "rb") as file:
                 arrays = np.load(file)
                 return Params(*(arrays[name] for name in Params._fields))
-        except (ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile, zlib.error,
+                NotImplementedError, RuntimeError) as error:
             raise InputError(f"{path}: holds no Params") from error
 
 

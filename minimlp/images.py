@@ -7,6 +7,7 @@ matplotlib and scipy are imported where they are needed: `import minimlp` stays 
 """
 
 import csv
+import tokenize
 from math import isqrt
 from pathlib import Path
 from typing import NamedTuple
@@ -151,7 +152,7 @@ def spread_out(name, x):
 def read_npy(path):
     try:
         values = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, TypeError, OverflowError, SyntaxError, tokenize.TokenError) as error:
         raise InputError(f"data = {path}: is not an npy file of numbers ({error})") from None
     if not isinstance(values, np.ndarray):
         raise InputError(f"data = {path}: is not an npy file of one array")

@@ -222,10 +222,10 @@ def train_with_repair(params, x, y, coefficients, temperatures, steps=2000, rate
     random = np.random.default_rng(checks.seed(seed))
     done, kept = {}, []
     for first, last in zip(cuts, cuts[1:]):
+        if first and not in_range(params):
+            training = training._replace(diverged=True)
+            break
         if first and direction is not None:
-            if not in_range(params):
-                training = training._replace(diverged=True)
-                break
             done[first] = repair(params, x, y, epsilon, direction, random)
             params = done[first].params
         training = train(params, x, y, coefficients, between(schedule, first, last, steps), last - first, rate,

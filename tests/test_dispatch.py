@@ -147,6 +147,7 @@ def losses_refused():
         yield {"extra": {name: lambda p: (0.0, p)}}, f"extra['{name}']"
     yield {"extra": {"mine": 3}}, "extra['mine'] = 3"
     yield {"extra": {"mine": lambda p: ("a", p)}, "coefficients": {"mine": 1}}, "extra['mine'] returned"
+    yield {"extra": {"mine": lambda p: (1j, 1j * p)}, "coefficients": {"mine": 1}}, "extra['mine'] returned"
     for name in ("coverage", "separation"):
         yield ({"params": AT_INFINITY, "coefficients": {name: 0.1}}, "params.w[1] = 0")
 

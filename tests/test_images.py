@@ -226,6 +226,19 @@ def test_a_run_that_diverged_is_no_evidence_that_an_error_is_large():
     assert error.expected == "worse" and [c.verdict for c in error.comparisons] == ["open"]
 
 
+def test_a_run_that_all_but_diverges_is_recorded_as_diverged(tmp_path, capsys):
+    assert main([*COMMAND, "--rate", "1e149", "--sizes", "4", "--out", str(tmp_path / "out")]) == 0
+    assert "diverged runs: 8" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shape", ["(True, 2)", "(99999999999999999999, 2)", "(2, 2"])
+def test_an_npy_file_with_a_damaged_header_is_named(shape, tmp_path):
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode().ljust(118) + b"\n"
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(InputError, match="is not an npy file of numbers"):
+        images.read_samples(tmp_path / "x.npy")
+
+
 def table(error, recovered, noisy=0.1, seeds=4):
     """Rows of one size: error and share recovered by arm, with a little scatter over seeds."""
     def row(arm, seed):

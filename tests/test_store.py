@@ -26,6 +26,14 @@ def folder(tmp_path):
     return tmp_path / "out"
 
 
+def test_no_second_writer_in_the_same_process_either(folder):
+    with RunLog(IDENTITY, folder, resume=True):
+        for _ in range(2):                  # to refuse one must not let go of the lock
+            with pytest.raises(InputError, match="another process is writing"):
+                reopened(folder)
+    reopened(folder)
+
+
 def reopened(folder, identity=IDENTITY):
     with RunLog(identity, folder, resume=True) as log:
         return log

@@ -153,7 +153,7 @@ plots_splitting.loss_surface("figures/08_surface.png", examples)
 # ![Loss over the coefficient and the move of two copies](figures/08_surface.png)
 #
 # Two copies with shares $m$ and $1 - m$, moved apart by $s$ at $\mu_1 \delta_1 + \mu_2 \delta_2 = 0$. The line in the
-# middle is the plateau; orange: lower than the minimum. Over the solid part the loss rises to both
+# middle is the plateau; purple: lower than the minimum, orange: higher (cut off where it rises further). Over the solid part the loss rises to both
 # sides, over the dashed one it falls, and at $m = 0$ and $m = 1$ it does neither.
 #
 # At $m = 0$ or $1$ one copy is not heard: $\mu_l = 0$. It may move at no cost, to a $u$ where

@@ -129,7 +129,8 @@ def measured(training, scaling, x, y, seed):
     params = training.params
     with np.errstate(all="ignore"):
         p = scaling.back(gaussian.prototypes(params))
-    diverged = training.diverged or not np.all(np.abs(p) < checks.LARGEST["f8"])
+    values, limit = np.concatenate([params.to_vector(), p.ravel()]), checks.LARGEST["f8"] / 10     # noise is added
+    diverged = training.diverged or not np.all(np.abs(values) < limit)
     result = {**dict.fromkeys((*METRICS, *NOISE)), "recovered": 0.0}
     if not diverged:
         nearest, (_, distance) = images.nearest_other(x), pairing(p, x)

@@ -56,11 +56,11 @@ def run_study(config, executor=None, jobs=1, log=None, progress=False):
             log.append(run, timed(config, run))
             line.advance()
     elif threads:
-        with ThreadPoolExecutor(min(jobs, len(todo))) as pool:
+        with ThreadPoolExecutor(min(jobs, len(todo))) as pool, ended(pool):
             submit_all(pool, config, todo, log, line)
     else:
         with one_blas_thread(), ProcessPoolExecutor(
-                min(jobs, len(todo)), multiprocessing.get_context("spawn"), prepare_worker) as pool:
+                min(jobs, len(todo)), multiprocessing.get_context("spawn"), prepare_worker) as pool, ended(pool):
             submit_all(pool, config, todo, log, line)
     line.close()
     return [{**run, **log[run]["result"]} for run in runs]
@@ -77,6 +77,17 @@ def submit_all(executor, config, todo, log, line):
     except BaseException:
         for future in futures:
             future.cancel()
+        raise
+
+
+@contextmanager
+def ended(pool):
+    """Whatever ends what is inside ends the pool: a second Ctrl-C must not leave workers that wait for ever."""
+    try:
+        yield
+    except BaseException:
+        with ctrl_c_held():
+            pool.shutdown(wait=True, cancel_futures=True)
         raise
 
 

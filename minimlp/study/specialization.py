@@ -20,6 +20,7 @@ from .verdicts import RESAMPLES, as_dicts
 
 COLUMNS = ("size", *STRUCTURAL, "seed", *METRICS, "marginal_error", "diverged")
 DEMONSTRATION = ("x", "y", "steps", *MASKS[:4], *("moves " + mask for mask in MASKS[:4]))
+MOST_SAMPLES = 10**5    # more would fill the memory for hours
 FRAME_STEPS = 10        # a frame of the demonstration every so many steps
 
 
@@ -49,7 +50,7 @@ class TrainingConfig(Config):
 
     def __post_init__(self):
         object.__setattr__(self, "sizes", checks.distinct(
-            "sizes", self.sizes, lambda size: checks.count("sizes", size)))
+            "sizes", self.sizes, lambda size: checks.count("sizes", size, most=MOST_SAMPLES)))
         self.check_seeds()
         checks.count("steps", self.steps, least=0)
         checks.positive("rate", self.rate)

@@ -168,7 +168,8 @@ class RunLog:
         try:
             stored = np.load(io.BytesIO(path.read_bytes()))
             return {array: stored[array] for array in names}
-        except (OSError, ValueError, EOFError, KeyError, IndexError, zipfile.BadZipFile, zlib.error):
+        except (OSError, ValueError, EOFError, KeyError, IndexError, zipfile.BadZipFile, zlib.error,
+                NotImplementedError, RuntimeError):         # the last two: of a damaged header
             made, content = make(), io.BytesIO()
             np.savez_compressed(content, **made)
             replace(path, content.getvalue())
@@ -199,14 +200,14 @@ def replace(path, content):
 
 
 def take_lock(file, directory):
-    """A record lock: the system drops it when the process ends, however it ends."""
+    """A lock of the open file: the system drops it when the process ends, however it ends."""
     try:
         if os.name == "nt":
             import msvcrt
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise InputError(f"out = {directory}: another process is writing there") from None
 
