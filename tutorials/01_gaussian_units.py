@@ -6,8 +6,8 @@
 #
 # ![Three samples and the prototypes of three networks](figures/01_answer.png)
 #
-# Black bars: three training inputs. Triangles: what the weights of three trained networks say about
-# them. All three networks fit the data; only one of them still tells where the data were. (The start
+# Black bars: three training inputs. Triangles: what the weights of a network say about them, untrained and
+# trained in three ways. All three trainings fit the data; only one of them tells where the data are. (The start
 # was picked to show it well.) This page says what the triangles are. Symbols: [notation](notation.md).
 #
 # ## One unit
