@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minimlp import plots, plots_study
-from minimlp.study import temperature
+from minimlp.study import specialization, temperature
 from minimlp.study.runner import run_study
 from minimlp.study.specialization import MASKS, StudyConfig
 from minimlp.study.store import RunLog
@@ -16,7 +16,8 @@ def test_study_figures_are_the_same_bytes_when_drawn_again(masks, tmp_path):
     config = StudyConfig(sizes=(3, 4), masks=masks, seeds=1, steps=20)
     with RunLog(config.identity(), tmp_path / "out") as log:
         rows = run_study(config, log=log)
-        first, second = ([path.read_bytes() for path in plots_study.study_figures(config, rows, {}, log)]
+        summary = specialization.summary(rows, config, log)
+        first, second = ([path.read_bytes() for path in plots_study.study_figures(config, rows, summary, log)]
                          for _ in range(2))
     assert first == second
 
